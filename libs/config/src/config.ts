@@ -1,0 +1,153 @@
+import { existsSync } from 'node:fs';
+
+/** A fixed-window limit: `points` per `seconds`; null switches the family off. */
+export type RateLimit = { points: number; seconds: number } | null;
+
+/** The whole configuration, read once at start and frozen. */
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  readonly publicUrl: string;
+  readonly dataDir: string;
+  /** undefined: the embedded PostgreSQL in `dataDir`. */
+  readonly databaseUrl: string | undefined;
+  readonly redisUrl: string | undefined;
+  readonly production: boolean;
+  /** 32-byte keys, first one encrypts; empty: generated in `dataDir`. */
+  readonly encryptionKeys: readonly Buffer[];
+  readonly registrationToken: string | undefined;
+  readonly userKeyTtlSeconds: number;
+  readonly corsOrigins: readonly string[];
+  readonly trustProxy: boolean | string;
+  readonly logLevel: string;
+  readonly rateLimits: Readonly<Record<'authentication' | 'messages' | 'notifications' | 'default', RateLimit>>;
+  readonly jobs: boolean;
+}
+
+/** Thrown with every fault of the environment at once. */
+export class ConfigError extends Error {
+  constructor(readonly faults: string[]) {
+    super(`Configuration is not usable:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+  }
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400 };
+
+type Env = Record<string, string | undefined>;
+
+class Reader {
+  readonly faults: string[] = [];
+
+  constructor(private readonly env: Env) {}
+
+  text(name: string): string | undefined {
+    const value = this.env[name]?.trim();
+    return value ? value : undefined;
+  }
+
+  integer(name: string, fallback: number, min: number, max: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    const number = Number(value);
+    if (Number.isInteger(number) && number >= min && number <= max) return number;
+    this.faults.push(`${name} must be a whole number from ${min} to ${max}`);
+    return fallback;
+  }
+
+  oneOf(name: string, fallback: string, allowed: string[]): string {
+    const value = this.text(name) ?? fallback;
+    if (!allowed.includes(value)) this.faults.push(`${name} must be one of ${allowed.join(', ')}`);
+    return value;
+  }
+
+  url(name: string, protocols: string[]): string | undefined {
+    const value = this.text(name);
+    if (value === undefined) return undefined;
+    // A unix-socket URL of pg has an empty host, which URL refuses for postgresql: only with credentials.
+    const probe = value.replace(/^(\w+:\/\/[^/]*@)\//, '$1localhost/');
+    if (!URL.canParse(probe) || !protocols.includes(new URL(probe).protocol)) {
+      this.faults.push(`${name} must be a URL starting with ${protocols.map((p) => `${p}//`).join(' or ')}`);
+    }
+    return value;
+  }
+
+  limit(name: string, fallback: { points: number; seconds: number }): RateLimit {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    if (value === 'off') return null;
+    const match = /^(\d{1,9})\/(\d{1,7})$/.exec(value);
+    if (match && Number(match[1]) > 0 && Number(match[2]) > 0) {
+      return { points: Number(match[1]), seconds: Number(match[2]) };
+    }
+    this.faults.push(`${name} must be count/seconds (as in 100/3600) or off`);
+    return fallback;
+  }
+
+  duration(name: string, fallbackSeconds: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallbackSeconds;
+    const match = /^(\d{1,6})([smhd])$/.exec(value);
+    if (match && Number(match[1]) > 0) return Number(match[1]) * UNITS[match[2]!]!;
+    this.faults.push(`${name} must be a number with s, m, h or d (as in 7d)`);
+    return fallbackSeconds;
+  }
+
+  keys(name: string, production: boolean): Buffer[] {
+    const value = this.text(name);
+    if (value === undefined) {
+      if (production) this.faults.push(`${name} is required when NODE_ENV=production (32 bytes, base64)`);
+      return [];
+    }
+    const keys = value.split(',').map((part) => Buffer.from(part.trim(), 'base64'));
+    if (keys.some((key) => key.length !== 32)) this.faults.push(`${name} must be 32 bytes in base64, or a comma list of such`);
+    return keys;
+  }
+
+  trustProxy(): boolean | string {
+    const value = this.text('TRUST_PROXY');
+    if (value === undefined || value === 'false') return false;
+    return value === 'true' ? true : value;
+  }
+}
+
+/** Reads and checks the environment; throws a {@link ConfigError} that names every fault. */
+export function readConfig(env: Env): Config {
+  const read = new Reader(env);
+  const nodeEnv = read.oneOf('NODE_ENV', 'development', ['development', 'production', 'test']);
+  const production = nodeEnv === 'production';
+  const port = read.integer('PORT', 8000, 0, 65535);
+  const config: Config = {
+    port,
+    host: read.text('HOST') ?? '0.0.0.0',
+    publicUrl: read.url('PUBLIC_URL', ['http:', 'https:']) ?? `http://localhost:${port}`,
+    dataDir: read.text('DATA_DIR') ?? './data',
+    databaseUrl: read.url('DATABASE_URL', ['postgres:', 'postgresql:']),
+    redisUrl: read.url('REDIS_URL', ['redis:', 'rediss:']),
+    production,
+    encryptionKeys: read.keys('ENCRYPTION_KEY', production),
+    registrationToken: read.text('REGISTRATION_TOKEN'),
+    userKeyTtlSeconds: read.duration('USER_KEY_TTL', 7 * 86400),
+    corsOrigins: (read.text('CORS_ORIGINS') ?? '').split(',').map((o) => o.trim()).filter(Boolean),
+    trustProxy: read.trustProxy(),
+    logLevel: read.oneOf('LOG_LEVEL', 'info', LOG_LEVELS),
+    rateLimits: Object.freeze({
+      authentication: read.limit('RATE_LIMIT_AUTHENTICATION', { points: 100, seconds: 3600 }),
+      messages: read.limit('RATE_LIMIT_MESSAGES', { points: 1000, seconds: 3600 }),
+      notifications: read.limit('RATE_LIMIT_NOTIFICATIONS', { points: 500, seconds: 3600 }),
+      default: read.limit('RATE_LIMIT_DEFAULT', { points: 10_000, seconds: 3600 }),
+    }),
+    jobs: read.oneOf('JOBS', 'on', ['on', 'off']) === 'on',
+  };
+  if (read.faults.length > 0) throw new ConfigError(read.faults);
+  return Object.freeze(config);
+}
+
+/** The configuration of this process: `.env` first (it never overrides what is set), then the environment. */
+export function loadConfig(): Config {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  return readConfig(process.env);
+}
+
+/** Injection token of the {@link Config}. */
+export const CONFIG = Symbol('Config');
