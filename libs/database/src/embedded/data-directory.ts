@@ -105,7 +105,7 @@ export async function removeLeftovers(directory: DataDirectory): Promise<void> {
 }
 
 /** The pid in the cluster's own lock file, if there is one. */
-export async function postmasterPid(directory: DataDirectory): Promise<number | undefined> {
+export async function postmasterPid(directory: Pick<DataDirectory, 'cluster'>): Promise<number | undefined> {
   const pid = Number.parseInt((await postmasterLines(directory))[0] ?? '', 10);
   return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
 }
@@ -115,7 +115,7 @@ export async function postmasterIsReady(directory: DataDirectory): Promise<boole
   return (await postmasterLines(directory))[7]?.trim() === 'ready';
 }
 
-async function postmasterLines(directory: DataDirectory): Promise<string[]> {
+async function postmasterLines(directory: Pick<DataDirectory, 'cluster'>): Promise<string[]> {
   const text = await readFile(join(directory.cluster, 'postmaster.pid'), 'utf8').catch(() => '');
   return text.split('\n');
 }

@@ -9,16 +9,18 @@ import type { StartLimit } from './start-limit.js';
  * The same lock by two tools: Linux has `flock`, macOS has `perl`. Both lock descriptor 3, which they inherit from us,
  * and end with 0 when it is ours and 1 when it is another's.
  */
-const LOCK_TOOLS: readonly (readonly [string, ...string[]])[] = [
-  ['flock', '-n', '-x', '3'],
-  [
+const LOCK_TOOLS = {
+  flock: ['flock', '-n', '-x', '3'],
+  perl: [
     'perl',
     '-MErrno=EWOULDBLOCK',
     '-MFcntl=:flock',
     '-e',
     'open(my $f, ">>&=", 3) or exit 2; flock($f, LOCK_EX | LOCK_NB) and exit 0; exit($! == EWOULDBLOCK ? 1 : 2)',
   ],
-];
+} as const;
+
+type LockTool = keyof typeof LOCK_TOOLS;
 
 /** Both locks of a data directory, held until `release`. */
 export interface DirectoryLocks {
@@ -64,11 +66,7 @@ export async function lockDirectory(
   }
 }
 
-async function waitForLock(
-  directory: DataDirectory,
-  limit: StartLimit,
-  log: (line: string) => void,
-): Promise<number> {
+async function waitForLock(directory: DataDirectory, limit: StartLimit, log: (line: string) => void): Promise<number> {
   let fd = await tryLock(directory.clusterLock);
   if (fd !== undefined) return fd;
   log('Waiting for the database of a process that was killed to finish its shutdown.');
@@ -81,28 +79,29 @@ async function waitForLock(
 }
 
 /** Locks the file and answers its descriptor, or undefined when another open file holds the lock. */
-export async function tryLock(path: string, tools = LOCK_TOOLS): Promise<number | undefined> {
+export async function tryLock(
+  path: string,
+  tools: readonly LockTool[] = ['flock', 'perl'],
+): Promise<number | undefined> {
   const fd = openSync(path, 'a', 0o600);
+  let locked = false;
   try {
-    for (const [tool, ...args] of tools) {
-      const code = await runOn(fd, tool, args);
-      if (code === 0) return fd;
-      if (code === 1) {
-        closeSync(fd);
-        return undefined;
-      }
+    for (const tool of tools) {
+      const code = await runOn(fd, LOCK_TOOLS[tool]);
+      locked = code === 0;
+      if (locked) return fd;
+      if (code === 1) return undefined;
     }
     throw new EmbeddedPostgresError(
       `The data directory cannot be locked (${path}: no flock or perl command, or a disk without file locks): ` +
         'put DATA_DIR on a local disk, or set DATABASE_URL.',
     );
-  } catch (error) {
-    closeSync(fd);
-    throw error;
+  } finally {
+    if (!locked) closeSync(fd);
   }
 }
 
-function runOn(fd: number, tool: string, args: string[]): Promise<number | null> {
+function runOn(fd: number, [tool, ...args]: readonly [string, ...string[]]): Promise<number | null> {
   return new Promise((resolve) => {
     const child = spawn(tool, args, { stdio: ['ignore', 'ignore', 'ignore', fd], env: CHILD_ENVIRONMENT });
     child.once('error', () => resolve(null));

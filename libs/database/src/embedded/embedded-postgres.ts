@@ -40,7 +40,7 @@ export interface EmbeddedPostgres {
   readonly url: string;
   /** The same in single fields. */
   readonly connection: EmbeddedPostgresConnection;
-  /** Resolves when the database has ended, by `stop` or by itself; never rejects. */
+  /** Resolves when the database has ended, by `stop` or by itself; never rejects, and does not keep node alive. */
   readonly exited: Promise<EmbeddedPostgresExit>;
   /** Stops it cleanly and frees the data directory; open connections are cut. Calling it again waits for the same. */
   stop(): Promise<void>;
@@ -111,5 +111,10 @@ async function letGoOf(lifeLine: LifeLine, directory: DataDirectory): Promise<vo
   lifeLine.letGo();
   if (await lifeLine.waitForExit(STOP_TIMEOUT_MS)) return;
   const pid = await postmasterPid(directory);
-  if (pid !== undefined && !lifeLine.hasExited()) process.kill(pid, 'SIGQUIT');
+  if (pid === undefined || lifeLine.hasExited()) return;
+  try {
+    process.kill(pid, 'SIGQUIT');
+  } catch {
+    // It ended just now, which is what was wanted.
+  }
 }

@@ -59,11 +59,7 @@ async function candidatesOfRoot(directory: DataDirectory): Promise<PostgresRunne
   return [OWN_NAMESPACE, ...owners.flatMap((owner) => (owner ? [{ prefix: [], owner }] : []))];
 }
 
-async function works(
-  runner: PostgresRunner,
-  binaries: PostgresBinaries,
-  directory: DataDirectory,
-): Promise<boolean> {
+async function works(runner: PostgresRunner, binaries: PostgresBinaries, directory: DataDirectory): Promise<boolean> {
   const [program = '', ...args] = [
     ...runner.prefix,
     ...['/bin/sh', '-c', 'test -x "$1" && exec "$2" --version', 'probe', directory.root, binaries.postgres],
