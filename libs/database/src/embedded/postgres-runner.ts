@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { chown, lstat, readdir, readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { CHILD_ENVIRONMENT, type PostgresBinaries } from './binaries.js';
 import type { DataDirectory } from './data-directory.js';
@@ -55,7 +55,7 @@ async function runnerOfOrdinaryUser(binaries: PostgresBinaries, directory: DataD
 async function candidatesOfRoot(directory: DataDirectory): Promise<PostgresRunner[]> {
   const cluster = await ownerOf(directory.cluster);
   if (cluster) return [{ prefix: [], owner: cluster }];
-  const owners = [await ownerOf(directory.root), await userNamed('postgres'), await userNamed('nobody')];
+  const owners = [await ownerAbove(directory.root), await userNamed('postgres'), await userNamed('nobody')];
   return [OWN_NAMESPACE, ...owners.flatMap((owner) => (owner ? [{ prefix: [], owner }] : []))];
 }
 
@@ -90,6 +90,12 @@ async function chownIfThere(path: string, owner: { uid: number; gid: number }): 
 async function ownerOf(path: string): Promise<{ uid: number; gid: number } | undefined> {
   const found = await stat(path).catch(() => undefined);
   return found && found.uid !== 0 ? { uid: found.uid, gid: found.gid } : undefined;
+}
+
+/** Whoever the directory lies with: root in a user's home finds the one user whom its closed doors let through. */
+async function ownerAbove(path: string): Promise<{ uid: number; gid: number } | undefined> {
+  const owner = await ownerOf(path);
+  return owner || path === dirname(path) ? owner : ownerAbove(dirname(path));
 }
 
 async function userNamed(name: string): Promise<{ uid: number; gid: number } | undefined> {
