@@ -79,6 +79,7 @@ export async function createCluster(context: StartContext): Promise<void> {
   }
   await rename(directory.newCluster, directory.cluster);
   await syncDirectory(directory.root);
+  await serverLog.beginAnew();
 }
 
 async function syncDirectory(path: string): Promise<void> {

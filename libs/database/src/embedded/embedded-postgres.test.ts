@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { DataSource } from 'typeorm';
 import { findBinaries } from './binaries.js';
 import { aDatabase, aDirectory, anotherProcess, query } from './embedded-postgres.test-support.js';
 import { EmbeddedPostgresError, startEmbeddedPostgres } from './index.js';
+import { ServerLog } from './server-log.js';
 
 /** Checks that a start is refused with one sentence that says all this. */
 async function refuses(dataDir: string, ...parts: (string | RegExp)[]): Promise<void> {
@@ -126,6 +127,32 @@ describe('embedded PostgreSQL', { concurrency: 2 }, () => {
     rmSync(join(dataDir, 'postgres', 'global', 'pg_control'));
     await refuses(dataDir, 'could not start', 'pg_control');
     await refuses(dataDir, 'could not start');
+  });
+
+  it('keeps values of rows and statements out of its log', async (t) => {
+    const dataDir = aDirectory(t);
+    const { url } = await aDatabase(t, dataDir);
+    await query(url, 'create table kept (text text unique)');
+    await query(url, `insert into kept values ('confidential')`);
+    await assert.rejects(query(url, `insert into kept values ('confidential')`), { code: '23505' });
+    const log = readFileSync(join(dataDir, 'postgres.log'), 'utf8');
+    assert.match(log, /duplicate key value/);
+    assert.doesNotMatch(log, /confidential/);
+  });
+
+  it('keeps its log within a bound, at the start and while it runs', async (t) => {
+    const path = join(aDirectory(t), 'postgres.log');
+    writeFileSync(path, Buffer.alloc(1_100_000, 'a'));
+    const log = await ServerLog.open(path);
+    t.after(() => log.close());
+    assert.equal(statSync(path).size, 0);
+    assert.equal(statSync(`${path}.1`).size, 1_100_000);
+    writeSync(log.fd, Buffer.alloc(1_200_000, 'b'));
+    await log.cut();
+    writeSync(log.fd, 'one\ntwo\nthree\n');
+    assert.equal(statSync(path).size, 14);
+    assert.equal(statSync(`${path}.1`).size, 1_200_000);
+    assert.equal(await log.lastLines(2), 'two | three');
   });
 
   it('names DATABASE_URL where there are no binaries for the machine', () => {

@@ -8,8 +8,10 @@ import type { PostgresRunner } from './postgres-runner.js';
  *
  * The kernel closes that end however node ends, kill -9 included; the watcher then interrupts the program. It repeats
  * that because a shell starts background programs with SIGINT ignored: a signal that comes before the program has set
- * its own handler is lost. Descriptor 3 is the cluster lock: the program keeps it, the watcher does not. The traps make
- * the shell outlive a signal that is sent to everything (a service manager's stop).
+ * its own handler is lost. It gives up after ten seconds, because a dead program that nobody collects (the shell was
+ * killed too, and a container's first process collects no orphans) can be signalled for ever. Descriptor 3 is the
+ * cluster lock: the program keeps it, the watcher does not. The traps make the shell outlive a signal that is sent to
+ * everything (a service manager's stop).
  */
 const SCRIPT = `
 exec 4<&0 </dev/null
@@ -19,13 +21,15 @@ trap '' HUP INT QUIT TERM
 {
   exec 3>&-
   while read -r line <&4; do :; done
-  while kill -INT "$program" 2>/dev/null; do sleep 0.1; done
+  tries=0
+  while [ "$tries" -lt 100 ] && kill -INT "$program" 2>/dev/null; do tries=$((tries + 1)); sleep 0.1; done
 } &
 watcher=$!
 exec 4<&-
 wait "$program"
 code=$?
 kill -KILL "$watcher" 2>/dev/null
+wait "$watcher" 2>/dev/null
 exit "$code"
 `;
 

@@ -13,7 +13,7 @@ export class ServerLog {
     private readonly path: string,
     /** Open for appending, to be handed to the database. */
     readonly fd: number,
-    private readonly startedAt: number,
+    private startedAt: number,
   ) {}
 
   /** Opens the file, and puts a full one aside first. */
@@ -28,7 +28,19 @@ export class ServerLog {
     this.timer.unref();
   }
 
-  /** The last lines written since it was opened, as one line of text. */
+  /** Puts a full file aside. The database appends, so it goes on from the beginning; a line in between may be lost. */
+  async cut(): Promise<void> {
+    if ((await sizeOf(this.path)) <= MAX_BYTES) return;
+    await copyFile(this.path, `${this.path}.1`);
+    await truncate(this.path);
+  }
+
+  /** Leaves what is written so far out of the last lines. */
+  async beginAnew(): Promise<void> {
+    this.startedAt = await sizeOf(this.path);
+  }
+
+  /** The last lines written since it was opened or begun anew, as one line of text. */
   async lastLines(count: number): Promise<string> {
     const size = await sizeOf(this.path);
     const from = Math.max(size - TAIL_BYTES, this.startedAt > size ? 0 : this.startedAt);
@@ -50,13 +62,6 @@ export class ServerLog {
   close(): void {
     clearInterval(this.timer);
     closeSync(this.fd);
-  }
-
-  /** The database appends, so a cut file goes on from its beginning; a line written in between may be lost. */
-  private async cut(): Promise<void> {
-    if ((await sizeOf(this.path)) <= MAX_BYTES) return;
-    await copyFile(this.path, `${this.path}.1`);
-    await truncate(this.path);
   }
 }
 
