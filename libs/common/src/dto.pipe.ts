@@ -15,7 +15,7 @@ export class DtoPipe implements PipeTransform {
       if (metadata.data?.endsWith('_id') && !isUuid(value)) {
         throw invalid({ field: metadata.data, message: `${metadata.data} must be a UUID` });
       }
-      return typeof value === 'string' && metadata.data !== 'key_id' ? value.toLowerCase() : value;
+      return typeof value === 'string' ? value.toLowerCase() : value;
     }
     if (metadata.type !== 'body' && metadata.type !== 'query') return value;
     const { metatype } = metadata;

@@ -1,0 +1,97 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Pool, type PoolClient, type QueryResultRow, types } from 'pg';
+import { classify, isRetryable } from './postgres-errors.js';
+
+// Counters and seqs stay far below 2^53; as numbers they are JSON numbers.
+types.setTypeParser(types.builtins.INT8, Number);
+
+const TX = Symbol('Tx');
+const MAX_RUNS = 5;
+
+/** Anything that answers SQL: the pool or a transaction. */
+export interface Sql {
+  query<T extends QueryResultRow>(sql: string, params?: unknown[]): Promise<T[]>;
+}
+
+/** An open transaction. Only {@link Database.run} makes one, so a writer that takes a Tx is inside a commit. */
+export interface Tx extends Sql {
+  readonly [TX]: true;
+  /** Runs once this transaction has committed, and only then. It must not throw. */
+  afterCommit(work: () => void): void;
+}
+
+/** The PostgreSQL pool and the unit of work. */
+export class Database implements Sql {
+  readonly pool: Pool;
+
+  constructor(
+    readonly url: string,
+    options: { max?: number; onError?: (error: Error) => void } = {},
+  ) {
+    this.pool = new Pool({
+      connectionString: url,
+      max: options.max ?? 10,
+      connectionTimeoutMillis: 5_000,
+      statement_timeout: 30_000,
+      query_timeout: 35_000,
+      keepAlive: true,
+    });
+    this.pool.on('error', (error) => options.onError?.(error));
+  }
+
+  /** Runs one statement outside a transaction. */
+  async query<T extends QueryResultRow>(sql: string, params: unknown[] = []): Promise<T[]> {
+    try {
+      return (await this.pool.query<T>(sql, params)).rows;
+    } catch (error) {
+      throw classify(error);
+    }
+  }
+
+  /**
+   * Runs the unit of work in one transaction, the whole of it again when PostgreSQL asks for that (40001, 40P01).
+   * Nothing but SQL belongs inside. A commit whose outcome is unknown is a 503.
+   */
+  async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    for (let run = 1; ; run++) {
+      try {
+        return await this.runOnce(work);
+      } catch (error) {
+        if (!isRetryable(error) || run === MAX_RUNS) throw classify(error);
+        await delay(Math.random() * 10 * run);
+      }
+    }
+  }
+
+  /** Closes the pool once what runs has finished. */
+  close(): Promise<void> {
+    return this.pool.end();
+  }
+
+  private async runOnce<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    const connection = await this.pool.connect();
+    const committed: (() => void)[] = [];
+    let broken: Error | undefined;
+    try {
+      await connection.query('BEGIN');
+      const result = await work(transactionOn(connection, committed));
+      await connection.query('COMMIT');
+      for (const after of committed) after();
+      return result;
+    } catch (error) {
+      await connection.query('ROLLBACK').catch((fault: Error) => (broken = fault));
+      throw error;
+    } finally {
+      connection.release(broken);
+    }
+  }
+}
+
+function transactionOn(connection: PoolClient, committed: (() => void)[]): Tx {
+  return {
+    [TX]: true,
+    query: async <T extends QueryResultRow>(sql: string, params: unknown[] = []) =>
+      (await connection.query<T>(sql, params)).rows,
+    afterCommit: (work) => committed.push(work),
+  };
+}

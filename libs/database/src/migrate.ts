@@ -1,0 +1,35 @@
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import { Foundation1700000000000 } from './migrations/1700000000000-foundation.js';
+
+/** TypeORM's options for a database: migrations by us, never `synchronize`. */
+export function dataSourceOptions(url: string, entities: DataSourceOptions['entities'] = []): DataSourceOptions {
+  return {
+    type: 'postgres',
+    url,
+    entities,
+    migrations: [Foundation1700000000000],
+    migrationsTransactionMode: 'each',
+    synchronize: false,
+    logging: false,
+  };
+}
+
+// Any constant: several processes that start together migrate one after another.
+const MIGRATION_LOCK = 7226851;
+
+/** Brings the database at `url` to the newest schema; concurrent callers wait for one another. */
+export async function migrate(url: string): Promise<void> {
+  const source = await new DataSource({ ...dataSourceOptions(url), poolSize: 3 } as DataSourceOptions).initialize();
+  const runner = source.createQueryRunner();
+  try {
+    await runner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await source.runMigrations();
+  } finally {
+    await runner.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
+    await runner.release();
+    await source.destroy();
+  }
+}
+
+/** Names of migrations this build has and the database has not run. */
+export const MIGRATION_NAMES = ['Foundation1700000000000'];

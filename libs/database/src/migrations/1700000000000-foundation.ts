@@ -1,0 +1,246 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+const UP = `
+CREATE TABLE clients (
+  id uuid NOT NULL,
+  name varchar(255) NOT NULL,
+  description varchar(2000),
+  is_active boolean NOT NULL DEFAULT true,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT clients_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE users (
+  client_id uuid NOT NULL,
+  id uuid NOT NULL,
+  external_id varchar(255),
+  email varchar(254),
+  username varchar(100),
+  full_name varchar(255),
+  meta jsonb NOT NULL DEFAULT '{}',
+  is_active boolean NOT NULL DEFAULT true,
+  deleted_at timestamptz(3),
+  last_seen_at timestamptz(3),
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT users_pkey PRIMARY KEY (client_id, id),
+  CONSTRAINT users_client_fkey FOREIGN KEY (client_id) REFERENCES clients (id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX users_email_key ON users (client_id, lower(email));
+CREATE UNIQUE INDEX users_username_key ON users (client_id, username);
+CREATE UNIQUE INDEX users_external_id_key ON users (client_id, external_id);
+
+CREATE TABLE api_keys (
+  client_id uuid NOT NULL,
+  id uuid NOT NULL,
+  public_id varchar(8) NOT NULL,
+  kind varchar(8) NOT NULL,
+  hash bytea NOT NULL,
+  is_master boolean NOT NULL DEFAULT false,
+  user_id uuid,
+  device varchar(100),
+  name varchar(255),
+  scopes text[] NOT NULL DEFAULT '{}',
+  expires_at timestamptz(3),
+  revoked_at timestamptz(3),
+  last_used_at timestamptz(3),
+  created_at timestamptz(3) NOT NULL,
+  CONSTRAINT api_keys_pkey PRIMARY KEY (client_id, id),
+  CONSTRAINT api_keys_client_fkey FOREIGN KEY (client_id) REFERENCES clients (id) ON DELETE CASCADE,
+  CONSTRAINT api_keys_user_fkey FOREIGN KEY (client_id, user_id) REFERENCES users (client_id, id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX api_keys_public_id_key ON api_keys (public_id);
+-- One living key per user and device: two logins cannot both win.
+CREATE UNIQUE INDEX api_keys_living_user_key ON api_keys (client_id, user_id, coalesce(device, ''))
+  WHERE kind = 'user' AND revoked_at IS NULL;
+
+CREATE TABLE rooms (
+  client_id uuid NOT NULL,
+  id uuid NOT NULL,
+  name varchar(100),
+  description varchar(2000),
+  room_type varchar(16) NOT NULL,
+  visibility varchar(16) NOT NULL,
+  max_members integer NOT NULL,
+  meta jsonb NOT NULL DEFAULT '{}',
+  is_active boolean NOT NULL DEFAULT true,
+  deactivated_reason varchar(16),
+  created_by uuid,
+  direct_key varchar(73),
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT rooms_pkey PRIMARY KEY (client_id, id),
+  CONSTRAINT rooms_client_fkey FOREIGN KEY (client_id) REFERENCES clients (id) ON DELETE CASCADE,
+  CONSTRAINT rooms_created_by_fkey FOREIGN KEY (client_id, created_by) REFERENCES users (client_id, id)
+);
+-- One direct room per pair of users.
+CREATE UNIQUE INDEX rooms_direct_key ON rooms (client_id, direct_key);
+
+-- What churns with every change of the conversation, apart from the room row, which does not.
+CREATE TABLE room_counters (
+  client_id uuid NOT NULL,
+  room_id uuid NOT NULL,
+  seq bigint NOT NULL DEFAULT 0,
+  message_count bigint NOT NULL DEFAULT 0,
+  deleted_count bigint NOT NULL DEFAULT 0,
+  member_count integer NOT NULL DEFAULT 0,
+  last_message_at timestamptz(3),
+  last_change_at timestamptz(3) NOT NULL,
+  CONSTRAINT room_counters_pkey PRIMARY KEY (client_id, room_id),
+  CONSTRAINT room_counters_room_fkey FOREIGN KEY (client_id, room_id) REFERENCES rooms (client_id, id) ON DELETE CASCADE
+) WITH (fillfactor = 50);
+
+CREATE TABLE room_members (
+  client_id uuid NOT NULL,
+  room_id uuid NOT NULL,
+  user_id uuid NOT NULL,
+  role varchar(8) NOT NULL,
+  joined_at timestamptz(3) NOT NULL,
+  left_at timestamptz(3),
+  change_seq bigint NOT NULL,
+  last_read_seq bigint NOT NULL DEFAULT 0,
+  CONSTRAINT room_members_pkey PRIMARY KEY (client_id, room_id, user_id),
+  CONSTRAINT room_members_room_fkey FOREIGN KEY (client_id, room_id) REFERENCES rooms (client_id, id) ON DELETE CASCADE,
+  CONSTRAINT room_members_user_fkey FOREIGN KEY (client_id, user_id) REFERENCES users (client_id, id) ON DELETE CASCADE
+);
+CREATE INDEX room_members_user_idx ON room_members (client_id, user_id) WHERE left_at IS NULL;
+CREATE INDEX room_members_change_idx ON room_members (client_id, room_id, change_seq);
+
+CREATE TABLE messages (
+  client_id uuid NOT NULL,
+  id uuid NOT NULL,
+  room_id uuid NOT NULL,
+  seq bigint NOT NULL,
+  change_seq bigint NOT NULL,
+  sender_id uuid,
+  content text NOT NULL,
+  message_type varchar(8) NOT NULL,
+  meta jsonb NOT NULL DEFAULT '{}',
+  reply_to uuid,
+  client_message_id varchar(255),
+  edited_at timestamptz(3),
+  edit_reason varchar(500),
+  deleted_at timestamptz(3),
+  deleted_by uuid,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT messages_pkey PRIMARY KEY (client_id, id),
+  CONSTRAINT messages_room_fkey FOREIGN KEY (client_id, room_id) REFERENCES rooms (client_id, id) ON DELETE CASCADE,
+  CONSTRAINT messages_sender_fkey FOREIGN KEY (client_id, sender_id) REFERENCES users (client_id, id)
+);
+CREATE UNIQUE INDEX messages_room_seq_key ON messages (client_id, room_id, seq);
+-- Only rows changed after creation: a plain insert does not pay for it.
+CREATE INDEX messages_changed_idx ON messages (client_id, room_id, change_seq) WHERE change_seq <> seq;
+CREATE INDEX messages_reply_idx ON messages (client_id, reply_to) WHERE reply_to IS NOT NULL;
+CREATE UNIQUE INDEX messages_client_message_key
+  ON messages (client_id, room_id, coalesce(sender_id, '00000000-0000-0000-0000-000000000000'::uuid), client_message_id)
+  WHERE client_message_id IS NOT NULL;
+
+CREATE TABLE idempotency_records (
+  client_id uuid NOT NULL,
+  principal varchar(64) NOT NULL,
+  route varchar(128) NOT NULL,
+  key varchar(255) NOT NULL,
+  body_hash bytea NOT NULL,
+  status smallint NOT NULL,
+  response bytea NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  CONSTRAINT idempotency_records_pkey PRIMARY KEY (client_id, principal, route, key)
+);
+CREATE INDEX idempotency_records_age_idx ON idempotency_records (created_at);
+
+CREATE TABLE scheduled_jobs (
+  name varchar(64) NOT NULL,
+  next_run_at timestamptz(3) NOT NULL,
+  last_run_at timestamptz(3),
+  CONSTRAINT scheduled_jobs_pkey PRIMARY KEY (name)
+);
+
+-- Sends a batch of messages in one commit. Invariants it keeps: the counters are locked in key order (no two batches
+-- can deadlock); everything is judged after the locks are held (plpgsql takes a new snapshot per statement, so a
+-- member who left a moment ago is seen to have left); seqs are consecutive per room in array order; created_at never
+-- runs backwards in a room, so created_at order is seq order.
+CREATE FUNCTION send_messages(
+  p_now timestamptz, p_client uuid[], p_room uuid[], p_id uuid[], p_sender uuid[], p_as_member boolean[],
+  p_content text[], p_type text[], p_meta text[], p_reply uuid[], p_client_message_id text[]
+) RETURNS TABLE (ord integer, outcome text, message_id uuid, seq bigint, created_at timestamptz, sender_name text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM 1 FROM room_counters c
+    WHERE (c.client_id, c.room_id) IN (SELECT x.c, x.r FROM unnest(p_client, p_room) AS x (c, r))
+    ORDER BY c.client_id, c.room_id FOR UPDATE;
+  RETURN QUERY
+  WITH input AS (
+    SELECT * FROM unnest(p_client, p_room, p_id, p_sender, p_as_member, p_content, p_type, p_meta, p_reply, p_client_message_id)
+      WITH ORDINALITY AS x (client_id, room_id, id, sender_id, as_member, content, type, meta, reply_to, cmid, ord)
+  ), judged AS (
+    SELECT i.*, r.is_active AS room_active, e.id AS existing_id,
+      coalesce(u.full_name, u.username, k.name) AS sender_name,
+      CASE
+        WHEN r.id IS NULL THEN 'no_room'
+        WHEN i.sender_id IS NOT NULL AND (u.id IS NULL OR NOT u.is_active) THEN 'no_sender'
+        WHEN i.as_member AND m.user_id IS NULL THEN 'not_member'
+        WHEN e.id IS NOT NULL THEN 'existing'
+        WHEN NOT r.is_active AND r.deactivated_reason IS DISTINCT FROM 'inactive' THEN 'inactive'
+        WHEN i.reply_to IS NOT NULL AND NOT EXISTS (
+          SELECT 1 FROM messages q WHERE q.client_id = i.client_id AND q.id = i.reply_to AND q.room_id = i.room_id
+        ) THEN 'no_reply'
+        ELSE 'created'
+      END AS outcome
+    FROM input i
+    LEFT JOIN rooms r ON r.client_id = i.client_id AND r.id = i.room_id
+    LEFT JOIN users u ON u.client_id = i.client_id AND u.id = i.sender_id
+    LEFT JOIN clients k ON k.id = i.client_id AND i.sender_id IS NULL
+    LEFT JOIN room_members m
+      ON m.client_id = i.client_id AND m.room_id = i.room_id AND m.user_id = i.sender_id AND m.left_at IS NULL
+    LEFT JOIN messages e
+      ON i.cmid IS NOT NULL AND e.client_message_id IS NOT NULL AND e.client_message_id = i.cmid
+      AND e.client_id = i.client_id AND e.room_id = i.room_id
+      AND coalesce(e.sender_id, '00000000-0000-0000-0000-000000000000'::uuid)
+        = coalesce(i.sender_id, '00000000-0000-0000-0000-000000000000'::uuid)
+  ), good AS (
+    SELECT j.*, row_number() OVER (PARTITION BY j.client_id, j.room_id ORDER BY j.ord) AS rn
+    FROM judged j WHERE j.outcome = 'created'
+  ), bumped AS (
+    UPDATE room_counters c
+    SET seq = c.seq + t.n, message_count = c.message_count + t.n,
+      last_message_at = greatest(p_now, c.last_change_at), last_change_at = greatest(p_now, c.last_change_at)
+    FROM (SELECT g.client_id, g.room_id, count(*) AS n FROM good g GROUP BY 1, 2) t
+    WHERE c.client_id = t.client_id AND c.room_id = t.room_id
+    RETURNING c.client_id, c.room_id, c.seq - t.n AS base, c.last_change_at AS at
+  ), revived AS (
+    UPDATE rooms r SET is_active = true, deactivated_reason = NULL, updated_at = p_now
+    FROM (SELECT DISTINCT g.client_id, g.room_id FROM good g WHERE NOT g.room_active) t
+    WHERE r.client_id = t.client_id AND r.id = t.room_id
+  ), inserted AS (
+    INSERT INTO messages (client_id, id, room_id, seq, change_seq, sender_id, content, message_type, meta, reply_to,
+      client_message_id, created_at, updated_at)
+    SELECT g.client_id, g.id, g.room_id, b.base + g.rn, b.base + g.rn, g.sender_id, g.content, g.type, g.meta::jsonb,
+      g.reply_to, g.cmid, b.at, b.at
+    FROM good g JOIN bumped b ON b.client_id = g.client_id AND b.room_id = g.room_id
+    ORDER BY g.ord
+    RETURNING client_id, id, seq, created_at
+  )
+  SELECT j.ord::integer, j.outcome, coalesce(n.id, j.existing_id), n.seq, n.created_at::timestamptz, j.sender_name::text
+  FROM judged j LEFT JOIN inserted n ON n.client_id = j.client_id AND n.id = j.id
+  ORDER BY j.ord;
+END $$;
+`;
+
+const DOWN = `
+DROP FUNCTION send_messages(timestamptz, uuid[], uuid[], uuid[], uuid[], boolean[], text[], text[], text[], uuid[], text[]);
+DROP TABLE scheduled_jobs, idempotency_records, messages, room_members, room_counters, rooms, api_keys, users, clients;
+`;
+
+/** Tenants, users, keys, rooms and messages. Every tenant-owned key starts with client_id, every foreign key carries it. */
+export class Foundation1700000000000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(UP);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(DOWN);
+  }
+}

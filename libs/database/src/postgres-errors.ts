@@ -1,0 +1,48 @@
+import { ApiError, unavailable } from '#libs/common';
+
+interface PostgresError extends Error {
+  code?: string;
+  constraint?: string;
+}
+
+const CONNECTION_FAULTS = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']);
+
+/** The name of the violated unique constraint, when the error is one (SQLSTATE 23505). */
+export function uniqueViolation(error: unknown): string | undefined {
+  const { code, constraint } = (error ?? {}) as PostgresError;
+  return code === '23505' ? constraint : undefined;
+}
+
+/** Serialisation failures and deadlocks: the transaction had no effect and may be run again. */
+export function isRetryable(error: unknown): boolean {
+  const { code } = (error ?? {}) as PostgresError;
+  return code === '40001' || code === '40P01';
+}
+
+/** Whether the database could not be reached, refused the session, or went away. */
+export function isConnectionFault(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, message } = error as PostgresError;
+  if (code !== undefined) {
+    return CONNECTION_FAULTS.has(code) || code.startsWith('08') || code.startsWith('57P') || code === '53300';
+  }
+  return /Connection terminated|connection timeout|timeout exceeded when trying to connect|Query read timeout|pool after calling end|not queryable/i.test(
+    message,
+  );
+}
+
+/** Whether PostgreSQL itself reported the error, so that the statement certainly had no effect. */
+export function isStatementFault(error: unknown): boolean {
+  const { code } = (error ?? {}) as PostgresError;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('08') && !code.startsWith('57P');
+}
+
+/** Turns what the driver threw into what a caller may see; other errors pass. */
+export function classify(error: unknown): unknown {
+  if (error instanceof ApiError) return error;
+  if (isConnectionFault(error)) return unavailable('The database is not reachable', error);
+  const { code } = (error ?? {}) as PostgresError;
+  if (code === '57014') return unavailable('The query took too long', error, 5);
+  if (isRetryable(error)) return unavailable('The database is too contended', error);
+  return error;
+}
