@@ -1,0 +1,4 @@
+export * from './users.module.js';
+export * from './user-lifecycle.js';
+export * from './user.dto.js';
+export * from './user.entity.js';
