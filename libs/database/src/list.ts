@@ -50,7 +50,7 @@ export function addDateRange(where: Conditions, column: string, query: ListQuery
 /** How a list sorts by one column: a never-null SQL expression and its PostgreSQL type. */
 export interface SortColumn {
   sql: string;
-  type: 'timestamptz' | 'text' | 'bigint';
+  type: 'timestamptz' | 'text' | 'bigint' | 'uuid';
 }
 
 /** One list: what it selects, from where, how it can be sorted. */
@@ -83,6 +83,7 @@ function readCursor(query: ListQueryDto, type: SortColumn['type']): CursorConten
       content.o === query.order &&
       typeof content.v === 'string' &&
       !content.v.includes('\0') &&
+      (type !== 'uuid' || UUID_TEXT.test(content.v)) &&
       (type !== 'bigint' || /^\d{1,18}$/.test(content.v)) &&
       (type !== 'timestamptz' || content.v === '-infinity' || /^\d{4,6}-[\d:. +-]+$/.test(content.v)) &&
       UUID_TEXT.test(content.i);

@@ -98,8 +98,8 @@ export class RoomsService {
   }
 
   /** Passes when the caller may see the room (and has one of the roles): 404 when it is not of the tenant, else 403. */
-  async requireAccess(caller: Principal, roomId: string, roles?: string[]): Promise<void> {
-    const access = await this.repository.access(undefined, caller.clientId, roomId, caller.userId);
+  async requireAccess(caller: Principal, roomId: string, roles?: string[], tx?: Tx): Promise<void> {
+    const access = await this.repository.access(tx, caller.clientId, roomId, caller.userId);
     if (!access) throw notFound('Room');
     if (caller.kind === 'client') return;
     if (!access.role) throw forbidden('You are not a member of this room');

@@ -1,0 +1,46 @@
+/** RFC 3339 text of a timestamp, made by PostgreSQL. */
+function time(column: string): string {
+  return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+}
+
+/** A message (`x`, with its sender `u` and client `k`) as the contract's JSON. */
+export const MESSAGE_JSON = `json_build_object('id', x.id, 'room_id', x.room_id, 'seq', x.seq, 'sender_id', x.sender_id,
+  'sender_name', CASE WHEN x.sender_id IS NULL THEN k.name ELSE coalesce(u.full_name, u.username, 'Deleted user') END,
+  'content', x.content, 'message_type', x.message_type, 'meta', x.meta, 'reply_to', x.reply_to,
+  'client_message_id', x.client_message_id, 'is_edited', x.edited_at IS NOT NULL, 'edited_at', ${time('x.edited_at')},
+  'edit_reason', x.edit_reason, 'is_deleted', x.deleted_at IS NOT NULL, 'deleted_at', ${time('x.deleted_at')},
+  'created_at', ${time('x.created_at')}, 'updated_at', ${time('x.updated_at')})`;
+
+/** Messages with what {@link MESSAGE_JSON} needs. */
+export const MESSAGES = `messages x JOIN clients k ON k.id = x.client_id
+  LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id`;
+
+/**
+ * Changes of a room after $3, at most $4 in order: messages and memberships as they are now. Two index ranges, rows
+ * unchanged since creation by messages_room_seq_key and changed ones by messages_changed_idx.
+ */
+export const CHANGES_SQL = `
+WITH changed AS (
+  (SELECT x.id, x.change_seq FROM messages x WHERE x.client_id = $1 AND x.room_id = $2 AND x.seq > $3 AND x.change_seq = x.seq
+   ORDER BY x.seq LIMIT $4)
+  UNION ALL
+  (SELECT x.id, x.change_seq FROM messages x WHERE x.client_id = $1 AND x.room_id = $2 AND x.change_seq > $3
+     AND x.change_seq <> x.seq ORDER BY x.change_seq LIMIT $4)
+), frames AS (
+  (SELECT c.change_seq AS seq, CASE WHEN x.deleted_at IS NOT NULL THEN 'message_deleted'
+      WHEN x.change_seq = x.seq OR x.seq > $3 THEN 'message' ELSE 'message_updated' END AS type,
+    CASE WHEN x.deleted_at IS NOT NULL
+      THEN json_build_object('id', x.id, 'deleted_by', x.deleted_by, 'deleted_at', ${time('x.deleted_at')})
+      ELSE ${MESSAGE_JSON} END AS data, x.updated_at AS at
+  FROM changed c JOIN ${MESSAGES} ON x.client_id = $1 AND x.id = c.id)
+  UNION ALL
+  (SELECT m.change_seq, CASE WHEN m.left_at IS NULL THEN 'user_joined' ELSE 'user_left' END,
+    CASE WHEN m.left_at IS NULL
+      THEN json_build_object('user_id', m.user_id, 'user_name', coalesce(u.full_name, u.username, 'Deleted user'),
+        'joined_at', ${time('m.joined_at')})
+      ELSE json_build_object('user_id', m.user_id, 'user_name', coalesce(u.full_name, u.username, 'Deleted user'),
+        'left_at', ${time('m.left_at')}, 'reason', 'left') END, coalesce(m.left_at, m.joined_at)
+  FROM room_members m JOIN users u ON u.client_id = m.client_id AND u.id = m.user_id
+  WHERE m.client_id = $1 AND m.room_id = $2 AND m.change_seq > $3 ORDER BY m.change_seq LIMIT $4)
+)
+SELECT seq, type, data, ${time('at')} AS timestamp FROM frames ORDER BY seq LIMIT $4`;
