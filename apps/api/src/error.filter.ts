@@ -12,11 +12,8 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 export function toApiError(thrown: unknown): ApiError {
   const error = classify(thrown);
   if (error instanceof ApiError) return error;
-  if (error instanceof HttpException) {
-    if (error.getStatus() === 404) return new ApiError('RESOURCE_NOT_FOUND', 'No such route');
-    return new ApiError(error.getStatus() < 500 ? 'BAD_REQUEST' : 'INTERNAL_ERROR', 'The request could not be handled', { cause: error });
-  }
-  const { statusCode } = (error ?? {}) as FastifyError;
+  const statusCode = error instanceof HttpException ? error.getStatus() : ((error ?? {}) as FastifyError).statusCode;
+  if (statusCode === 404) return new ApiError('RESOURCE_NOT_FOUND', 'No such route');
   if (statusCode === 413) return new ApiError('PAYLOAD_TOO_LARGE', 'The body must not exceed 256 KiB');
   if (statusCode === 415) return new ApiError('UNSUPPORTED_MEDIA_TYPE', 'The body must be application/json');
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
