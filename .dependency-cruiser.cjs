@@ -62,7 +62,12 @@ module.exports = {
       { path: '^libs/', pathNot: String.raw`^libs/[^/]+/src/index\.ts$` },
     ),
     // Types are gone at run time; entities refer to one another by `import type`.
-    rule('no-cycle', 'A cycle has no load order.', {}, { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } }),
+    rule(
+      'no-cycle',
+      'A cycle has no load order.',
+      {},
+      { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    ),
     rule(
       'controller-not-storage',
       'A controller says who may and hands over.',

@@ -36,7 +36,11 @@ export default defineConfig(
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { inheritedMethods: false } }],
       'no-restricted-imports': [
         'error',
-        { paths: [{ name: '@nestjs/common', importNames: ['forwardRef'], message: 'Turn the dependency into an event.' }] },
+        {
+          paths: [
+            { name: '@nestjs/common', importNames: ['forwardRef'], message: 'Turn the dependency into an event.' },
+          ],
+        },
       ],
     },
   },
@@ -50,7 +54,14 @@ export default defineConfig(
   },
   {
     files: ['**/*.ts'],
-    ignores: ['libs/config/**', 'test/**', '**/*.test.ts', '**/*.test-support.ts', 'ormconfig.ts', 'apps/*/src/main.ts'],
+    ignores: [
+      'libs/config/**',
+      'test/**',
+      '**/*.test.ts',
+      '**/*.test-support.ts',
+      'ormconfig.ts',
+      'apps/*/src/main.ts',
+    ],
     rules: {
       'no-restricted-properties': ['error', { object: 'process', property: 'env', message: ENVIRONMENT }],
       'no-restricted-syntax': [
