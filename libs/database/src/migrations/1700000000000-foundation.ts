@@ -165,7 +165,15 @@ CREATE FUNCTION send_messages(
   p_now timestamptz, p_client uuid[], p_room uuid[], p_id uuid[], p_sender uuid[], p_as_member boolean[],
   p_content text[], p_type text[], p_meta text[], p_reply uuid[], p_client_message_id text[]
 ) RETURNS TABLE (ord integer, outcome text, message_id uuid, seq bigint, created_at timestamptz, sender_name text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+-- A batch touches single rows by key, whatever the statistics of a young or a huge table suggest: one plan of nested
+-- index look-ups, made once per connection.
+SET plan_cache_mode = force_generic_plan
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_seqscan = off
+SET jit = off
+AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM 1 FROM room_counters c
