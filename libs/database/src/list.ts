@@ -50,7 +50,7 @@ export function addDateRange(where: Conditions, column: string, query: ListQuery
 /** How a list sorts by one column: a never-null SQL expression and its PostgreSQL type. */
 export interface SortColumn {
   sql: string;
-  type: 'timestamptz' | 'text' | 'bigint';
+  type: 'timestamptz' | 'text' | 'bigint' | 'uuid';
 }
 
 /** One list: what it selects, from where, how it can be sorted. */
@@ -65,7 +65,8 @@ export interface ListSpec {
   total?: () => Promise<number>;
 }
 
-interface CursorContent {
+/** Sort, order, sort value and id of the row a cursor stands after. */
+export interface CursorContent {
   s: string;
   o: string;
   v: string;
@@ -74,7 +75,8 @@ interface CursorContent {
 
 const UUID_TEXT = /^[0-9a-f-]{36}$/;
 
-function readCursor(query: ListQueryDto, type: SortColumn['type']): CursorContent | undefined {
+/** The position a cursor stands at; a 422 when it is not one of this list, sort and order. */
+export function readCursor(query: ListQueryDto, type: SortColumn['type']): CursorContent | undefined {
   if (query.cursor === undefined) return undefined;
   try {
     const content = JSON.parse(Buffer.from(query.cursor, 'base64url').toString()) as CursorContent;
@@ -83,6 +85,7 @@ function readCursor(query: ListQueryDto, type: SortColumn['type']): CursorConten
       content.o === query.order &&
       typeof content.v === 'string' &&
       !content.v.includes('\0') &&
+      (type !== 'uuid' || UUID_TEXT.test(content.v)) &&
       (type !== 'bigint' || /^\d{1,18}$/.test(content.v)) &&
       (type !== 'timestamptz' || content.v === '-infinity' || /^\d{4,6}-[\d:. +-]+$/.test(content.v)) &&
       UUID_TEXT.test(content.i);

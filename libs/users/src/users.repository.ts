@@ -50,13 +50,13 @@ export class UsersRepository {
       .when(input.user_id, 'id = ?')
       .when(input.external_id, 'external_id = ?')
       .when(input.email, 'lower(email) = lower(?)');
-    const [row] = await tx.query<UserRow>(`SELECT ${USER_COLUMNS} FROM users WHERE ${where.sql} FOR UPDATE`, where.params);
+    const [row] = await tx.query<UserRow>(`SELECT ${USER_COLUMNS} FROM users WHERE ${where.sql} FOR NO KEY UPDATE`, where.params);
     return row;
   }
 
   async lock(tx: Tx, clientId: string, userId: string): Promise<UserRow | undefined> {
     const [row] = await tx.query<UserRow>(
-      `SELECT ${USER_COLUMNS} FROM users WHERE client_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE`,
+      `SELECT ${USER_COLUMNS} FROM users WHERE client_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE`,
       [clientId, userId],
     );
     return row;

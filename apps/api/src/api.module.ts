@@ -1,0 +1,42 @@
+import { Global, Module, type DynamicModule } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { ClientsModule } from '#libs/clients';
+import { CONFIG, type Config } from '#libs/config';
+import { DatabaseModule, type Database } from '#libs/database';
+import { JobsModule } from '#libs/jobs';
+import { MessagesModule } from '#libs/messages';
+import { ObservabilityModule } from '#libs/observability';
+import { RoomsModule } from '#libs/rooms';
+import { SecurityModule } from '#libs/security';
+import { UsersModule } from '#libs/users';
+import { HousekeepingProcessor } from './housekeeping.processor.js';
+
+@Global()
+@Module({})
+class ConfigModule {
+  static forConfig(config: Config): DynamicModule {
+    return { module: ConfigModule, providers: [{ provide: CONFIG, useValue: config }], exports: [CONFIG] };
+  }
+}
+
+/** The composition root: platform first, then the features. */
+@Module({})
+export class ApiModule {
+  static compose(config: Config, database: Database, logger: Logger): DynamicModule {
+    return {
+      module: ApiModule,
+      imports: [
+        ConfigModule.forConfig(config),
+        ObservabilityModule.forLogger(logger),
+        DatabaseModule.forDatabase(database),
+        SecurityModule,
+        JobsModule,
+        ClientsModule,
+        UsersModule,
+        RoomsModule,
+        MessagesModule,
+      ],
+      providers: [HousekeepingProcessor],
+    };
+  }
+}

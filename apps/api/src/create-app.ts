@@ -1,0 +1,60 @@
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { DtoPipe } from '#libs/common';
+import type { Config } from '#libs/config';
+import type { Database } from '#libs/database';
+import { MessageWriter } from '#libs/messages';
+import { Health, Metrics, NestLogger } from '#libs/observability';
+import { RateLimits } from '#libs/security';
+import { ApiModule } from './api.module.js';
+import { addDocsPages } from './docs-pages.js';
+import { ErrorFilter, sendError } from './error.filter.js';
+import {
+  addAccessLog, addEnvelope, addHeaders, API_PREFIX, BODY_LIMIT, parseJsonOnly, refuseWhileStopping, requestIdOf,
+} from './http-hooks.js';
+import { buildDocument } from './openapi-document.js';
+import { addOperations } from './operations.js';
+
+/** Builds the whole HTTP application on a migrated database; used by main, the tests and the document dump. */
+export async function createApp(config: Config, database: Database, logger: Logger): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    trustProxy: config.trustProxy,
+    genReqId: requestIdOf,
+    requestIdHeader: false,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    skipMiddie: true,
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => sendError(logger, request, reply, error),
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 500 },
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.compose(config, database, logger), adapter, {
+    logger: new NestLogger(logger),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const health = app.get(Health);
+  const metrics = app.get(Metrics);
+  const limits = app.get(RateLimits);
+  refuseWhileStopping(fastify, health, logger);
+  parseJsonOnly(fastify);
+  addEnvelope(fastify);
+  addHeaders(fastify, limits);
+  addAccessLog(fastify, logger, metrics);
+  addOperations(fastify, { database, health, metrics, limits, writer: app.get(MessageWriter) });
+  app.setGlobalPrefix(API_PREFIX);
+  app.useGlobalPipes(new DtoPipe());
+  app.useGlobalFilters(new ErrorFilter(logger));
+  if (config.corsOrigins.length > 0) {
+    app.enableCors({
+      origin: [...config.corsOrigins],
+      methods: ['GET', 'POST', 'PUT', 'DELETE'],
+      exposedHeaders: ['X-Request-Id', 'X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset', 'Retry-After', 'Idempotency-Replayed'],
+    });
+  }
+  addDocsPages(app, buildDocument(app, config.publicUrl));
+  return app;
+}

@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { Answer, ApiError, renderSuccess, unavailable } from '#libs/common';
+import type { Health, Metrics } from '#libs/observability';
+import { renderedBody, type RateLimits } from '#libs/security';
+import { sendError } from './error.filter.js';
+
+/** Largest body, in bytes. */
+export const BODY_LIMIT = 256 * 1024;
+/** Where the API lives. */
+export const API_PREFIX = '/api/v1';
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** The caller's own request id when it is usable, else a new one. */
+export function requestIdOf(raw: IncomingMessage): string {
+  const given = raw.headers['x-request-id'];
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+}
+
+function isApi(request: FastifyRequest): boolean {
+  return request.url.startsWith(API_PREFIX);
+}
+
+/** JSON and nothing else; an empty body is no body. Plain JSON.parse: fields are copied by name, never merged. */
+export function parseJsonOnly(fastify: FastifyInstance): void {
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    if (body === '') return done(null, undefined);
+    try {
+      done(null, JSON.parse(body as string));
+    } catch {
+      done(new ApiError('BAD_REQUEST', 'The body is not valid JSON'));
+    }
+  });
+}
+
+/** Wraps every API result in the envelope, and lets an {@link Answer} choose its status. */
+export function addEnvelope(fastify: FastifyInstance): void {
+  fastify.addHook('preSerialization', (request, reply, payload, done) => {
+    if (isApi(request) && typeof payload === 'object' && payload !== null) {
+      if (payload instanceof Answer) reply.code(payload.status);
+      const body = renderedBody(payload) ?? renderSuccess(payload);
+      reply.serializer(() => body);
+    }
+    done(null, payload);
+  });
+}
+
+/** X-Request-Id on every answer, the rate limit headers on every API answer. */
+export function addHeaders(fastify: FastifyInstance, limits: RateLimits): void {
+  fastify.addHook('onSend', (request, reply, payload, done) => {
+    reply.header('X-Request-Id', request.id);
+    if (isApi(request)) {
+      reply.header('X-Content-Type-Options', 'nosniff');
+      const rate = request.rate ?? limits.idle('default');
+      if (rate) {
+        reply.header('X-RateLimit-Limit', rate.limit);
+        reply.header('X-RateLimit-Remaining', rate.remaining);
+        reply.header('X-RateLimit-Reset', rate.resetAt);
+      }
+    }
+    done(null, payload);
+  });
+}
+
+/** Counts and logs what was answered: route pattern, never the path's or query's content. */
+export function addAccessLog(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    metrics.httpRequests.inc({ method: request.method, route, status: reply.statusCode });
+    metrics.httpDuration.observe({ method: request.method, route }, reply.elapsedTime / 1000);
+    if (isApi(request)) {
+      logger.info(
+        {
+          request_id: request.id,
+          client_id: request.principal?.clientId,
+          method: request.method,
+          route,
+          status: reply.statusCode,
+          ms: Math.round(reply.elapsedTime * 100) / 100,
+        },
+        'request',
+      );
+    }
+    done();
+  });
+}
+
+/** While the process is stopping, what still arrives on a kept connection is told to go elsewhere. */
+export function refuseWhileStopping(fastify: FastifyInstance, health: Health, logger: Logger): void {
+  fastify.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) => {
+    if (!health.stopping || !isApi(request)) return done();
+    reply.header('Connection', 'close');
+    sendError(logger, request, reply, unavailable('The server is shutting down'));
+  });
+}

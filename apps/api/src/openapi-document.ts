@@ -1,0 +1,159 @@
+import type { INestApplication, Type } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { ERROR_STATUS, ROUTE_ANSWER, type ErrorCode, type RouteAnswer } from '#libs/common';
+import { rulesOf, type RouteRules } from '#libs/security';
+import { errorSchema, exampleOf, inOpenApi31, paginationSchema, type Schema } from './openapi-schemas.js';
+
+const METHODS = ['get', 'post', 'put', 'delete'] as const;
+
+interface Operation {
+  operationId: string;
+  description?: string;
+  parameters?: { name: string; in: string; required?: boolean; schema?: Schema; description?: string }[];
+  requestBody?: { content: Record<string, { schema: Schema; example?: unknown }> };
+  responses: Record<string, unknown>;
+  security?: Record<string, string[]>[];
+  'x-required-scopes'?: string[];
+}
+
+interface Handler {
+  answer: RouteAnswer;
+  rules: RouteRules;
+}
+
+function operationId(controllerKey: string, methodKey: string): string {
+  const name = controllerKey.replace(/Controller$/, '');
+  return `${name[0]!.toLowerCase()}${name.slice(1)}_${methodKey}`;
+}
+
+/** Every route handler by its operation id. */
+export function routeHandlers(app: INestApplication): Map<string, Handler & { name: string }> {
+  const handlers = new Map<string, Handler & { name: string }>();
+  for (const module of app.get(ModulesContainer).values()) {
+    for (const { metatype } of module.controllers.values()) {
+      const controller = metatype as Type;
+      const prototype = controller.prototype as Record<string, unknown>;
+      for (const method of Object.getOwnPropertyNames(prototype)) {
+        const handler = prototype[method] as object;
+        if (typeof handler !== 'function' || !Reflect.hasMetadata('path', handler)) continue;
+        const answer = Reflect.getMetadata(ROUTE_ANSWER, handler) as RouteAnswer;
+        handlers.set(operationId(controller.name, method), {
+          answer, rules: rulesOf(controller, handler), name: `${controller.name}.${method}`,
+        });
+      }
+    }
+  }
+  return handlers;
+}
+
+function errorCodes(operation: Operation, { answer, rules }: Handler): Set<ErrorCode> {
+  const codes = new Set<ErrorCode>(['INVALID_CREDENTIALS', 'RATE_LIMIT_EXCEEDED', 'INTERNAL_ERROR', 'SERVICE_UNAVAILABLE', ...answer.errors]);
+  if (!rules.isPublic) codes.add('KEY_EXPIRED').add('INSUFFICIENT_PERMISSIONS');
+  if (operation.parameters?.some((parameter) => parameter.in === 'path')) codes.add('RESOURCE_NOT_FOUND');
+  if (operation.parameters?.length || operation.requestBody) codes.add('VALIDATION_ERROR');
+  if (operation.requestBody) codes.add('BAD_REQUEST').add('PAYLOAD_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE');
+  if (rules.idempotent) codes.add('BAD_REQUEST').add('IDEMPOTENCY_IN_PROGRESS').add('IDEMPOTENCY_KEY_REUSED');
+  return codes;
+}
+
+function errorResponses(codes: Set<ErrorCode>): Record<string, unknown> {
+  const responses: Record<string, unknown> = {};
+  for (const status of new Set([...codes].map((code) => ERROR_STATUS[code]))) {
+    const named = [...codes].filter((code) => ERROR_STATUS[code] === status);
+    responses[status] = {
+      description: named.join(', '),
+      content: {
+        'application/json': {
+          schema: { $ref: '#/components/schemas/Error' },
+          example: {
+            detail: 'What is wrong', error_code: named[0], status_code: status, timestamp: '2024-01-01T12:00:00.000Z',
+            request_id: '7f0c3f6e-2f0b-4b2b-9d38-0d5b5c1f6a11',
+          },
+        },
+      },
+    };
+  }
+  return responses;
+}
+
+function successResponse(answer: RouteAnswer, schemas: Record<string, Schema>): unknown {
+  const headers = { 'X-Request-Id': { $ref: '#/components/headers/RequestId' } };
+  if (answer.kind === 'nothing') return { description: 'Done; the body is empty', headers };
+  const ref = { $ref: `#/components/schemas/${answer.dto!.name}` };
+  const one = exampleOf(ref, schemas);
+  const page = answer.kind === 'page';
+  const properties: Record<string, unknown> = {
+    data: page ? { type: 'array', items: ref } : ref,
+    status: { type: 'string', const: 'success' },
+    timestamp: { type: 'string', format: 'date-time' },
+  };
+  const example: Record<string, unknown> = { data: page ? [one] : one, status: 'success', timestamp: '2024-01-01T12:00:00.000Z' };
+  if (page) {
+    properties['pagination'] = { $ref: '#/components/schemas/Pagination' };
+    example['pagination'] = { page: 1, size: 20, total: 1, pages: 1, has_next: false, has_prev: false, next_cursor: null };
+  }
+  const schema = { type: 'object', required: Object.keys(properties), properties };
+  return { description: page ? 'A page' : 'The result', headers, content: { 'application/json': { schema, example } } };
+}
+
+function describe(operation: Operation, handler: Handler, schemas: Record<string, Schema>): void {
+  const { answer, rules } = handler;
+  for (const parameter of operation.parameters ?? []) {
+    if (parameter.in !== 'path') continue;
+    parameter.schema = { type: 'string', format: 'uuid' };
+    parameter.description = `Identifier of the ${parameter.name.replace(/_id$/, '')}.`;
+  }
+  const success = successResponse(answer, schemas);
+  const codes = errorCodes(operation, handler);
+  operation.responses = { [answer.status]: success };
+  if (answer.alsoStatus) operation.responses[answer.alsoStatus] = success;
+  Object.assign(operation.responses, errorResponses(codes));
+  if (rules.isPublic) operation.security = [];
+  else {
+    operation.security = [{ apiKey: [] }];
+    operation['x-required-scopes'] = [...rules.scopes];
+    const kind = rules.masterOnly ? 'a client key' : 'a client or user key';
+    operation.description = [operation.description, `Needs ${kind} with \`${rules.scopes.join('`, `')}\`.`].filter(Boolean).join('\n\n');
+  }
+  if (rules.idempotent) {
+    (operation.parameters ??= []).push({
+      name: 'Idempotency-Key', in: 'header', required: false,
+      description: 'Makes a repeat of this request within 24 hours answer the first result. Use a random value, such as a UUID.',
+      schema: { type: 'string', minLength: 1, maxLength: 255 },
+    });
+  }
+  const json = operation.requestBody?.content['application/json'];
+  if (json) json.example = exampleOf(json.schema, schemas);
+}
+
+/** The OpenAPI 3.1 document, made from the controllers' and DTOs' own metadata. */
+export function buildDocument(app: INestApplication, publicUrl: string): OpenAPIObject {
+  const base = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('ChatAPI')
+    .setDescription('Chat rooms, messages, notifications and webhooks behind one REST API and one real-time channel.')
+    .setVersion('1.0.0')
+    .setLicense('MIT', 'https://opensource.org/license/mit')
+    .addServer(publicUrl)
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A client key (ck_live_…) or a user key (sk_user_…).' }, 'apiKey')
+    .build();
+  const document = SwaggerModule.createDocument(app, base, { operationIdFactory: operationId });
+  const handlers = routeHandlers(app);
+  const components = (document.components ??= {});
+  const schemas = (components.schemas ??= {}) as Record<string, Schema>;
+  // The plugin publishes the classes that carry pages and answers; the envelope says what they hold.
+  for (const name of ['Page', 'JsonPage', 'Answer']) delete schemas[name];
+  schemas['Error'] = errorSchema;
+  schemas['Pagination'] = paginationSchema;
+  (components as Record<string, unknown>)['headers'] = {
+    RequestId: { description: 'Identifies the request in the log.', schema: { type: 'string' } },
+  };
+  for (const path of Object.values(document.paths)) {
+    for (const method of METHODS) {
+      const operation = path[method] as unknown as Operation | undefined;
+      if (operation) describe(operation, handlers.get(operation.operationId)!, schemas);
+    }
+  }
+  return inOpenApi31(document) as OpenAPIObject;
+}

@@ -1,0 +1,21 @@
+import { Module } from '@nestjs/common';
+import { Database } from '#libs/database';
+import { RoomsModule } from '#libs/rooms';
+import { MessageWriter, PostgresSendExecutor, SEND_EXECUTOR } from './message-writer.js';
+import { MessagesController, RoomChangesController } from './messages.controller.js';
+import { MessagesRepository } from './messages.repository.js';
+import { MessagesService } from './messages.service.js';
+
+/** Messages and the group commit that stores them. */
+@Module({
+  imports: [RoomsModule],
+  controllers: [MessagesController, RoomChangesController],
+  providers: [
+    MessagesService,
+    MessagesRepository,
+    MessageWriter,
+    { provide: SEND_EXECUTOR, inject: [Database], useFactory: (database: Database) => new PostgresSendExecutor(database) },
+  ],
+  exports: [MessagesService, MessageWriter],
+})
+export class MessagesModule {}

@@ -1,0 +1,181 @@
+import { Injectable } from '@nestjs/common';
+import { JsonPage } from '#libs/common';
+import {
+  addDateRange, Conditions, Database, paginate, readCursor, readPage, writeCursor, type ListSpec, type SortColumn, type Sql,
+  type Tx,
+} from '#libs/database';
+import type { ChangeFrameDto, MessageDto, MessageListQueryDto, MessageUpdateDto } from './message.dto.js';
+import { SEND_SQL, sendOutcomes, sendParams, type MessageSend, type SendOutcome } from './message-sends.js';
+import { CHANGES_SQL, MESSAGE_JSON, MESSAGES, roomPageSql } from './message-sql.js';
+
+// In a room created_at never runs backwards against seq, and updated_at never against change_seq.
+const ROOM_SORTS: Record<string, SortColumn> = {
+  created_at: { sql: 'x.seq', type: 'bigint' },
+  seq: { sql: 'x.seq', type: 'bigint' },
+  updated_at: { sql: 'x.change_seq', type: 'bigint' },
+};
+// Ids are time-ordered, so the primary key holds the order of creation.
+const ALL_SORTS: Record<string, SortColumn> = {
+  created_at: { sql: 'x.id', type: 'uuid' },
+  seq: { sql: 'x.seq', type: 'bigint' },
+  updated_at: { sql: 'x.updated_at', type: 'timestamptz' },
+};
+
+/** What a change needs to know of the message. */
+export interface MessageState {
+  room_id: string;
+  sender_id: string | null;
+  deleted_at: Date | null;
+}
+
+/** A page of a room, and whether the user asked for is in it. */
+export interface RoomPage {
+  isMember: boolean;
+  page: JsonPage;
+}
+
+interface RoomPageRow {
+  is_member: boolean;
+  total: number;
+  rows: string | null;
+  more: boolean | null;
+  last_seq: number | null;
+  last_id: string | null;
+}
+
+/** Every query on messages but the batched send. */
+@Injectable()
+export class MessagesRepository {
+  constructor(private readonly database: Database) {}
+
+  /** One send inside a transaction of its own. */
+  async send(tx: Tx, send: MessageSend): Promise<SendOutcome> {
+    const rows = await tx.query(SEND_SQL, sendParams([send]));
+    return sendOutcomes([send], rows as never)[0]!;
+  }
+
+  async find(sql: Sql | undefined, clientId: string, messageId: string): Promise<MessageDto | undefined> {
+    const [row] = await (sql ?? this.database).query<{ message: MessageDto }>(
+      `SELECT ${MESSAGE_JSON} AS message FROM ${MESSAGES} WHERE x.client_id = $1 AND x.id = $2`,
+      [clientId, messageId],
+    );
+    return row?.message;
+  }
+
+  /** A page, rendered by PostgreSQL and passed through. */
+  async list(clientId: string, userId: string | undefined, query: MessageListQueryDto): Promise<JsonPage> {
+    const where = new Conditions().add('x.client_id = ?', clientId);
+    if (query.room_id !== undefined) where.add('x.room_id = ?', query.room_id);
+    else if (userId !== undefined) {
+      where.add(
+        'x.room_id IN (SELECT m.room_id FROM room_members m WHERE m.client_id = ? AND m.user_id = ? AND m.left_at IS NULL)',
+        clientId, userId,
+      );
+    }
+    const filtered = addFilters(where, query);
+    const spec: ListSpec = {
+      select: `${MESSAGE_JSON}::text AS json`,
+      from: MESSAGES,
+      where,
+      sorts: query.room_id === undefined ? ALL_SORTS : ROOM_SORTS,
+      id: 'x.id',
+    };
+    if (!filtered) spec.total = () => this.countAll(clientId, userId, query);
+    const { rows, pagination } = await readPage<{ json: string }>(this.database, query, spec);
+    return new JsonPage(rows.map((row) => row.json), pagination);
+  }
+
+  /** The plain page of a room, with the caller's access to it, in one round trip. */
+  async roomPage(clientId: string, userId: string | undefined, roomId: string, query: MessageListQueryDto): Promise<RoomPage | undefined> {
+    const cursor = readCursor(query, 'bigint');
+    const size = query.size!;
+    const order = query.order!;
+    const offset = cursor ? 0 : (query.page! - 1) * size;
+    const name = `room-page-${order}-${cursor ? 'cursor' : 'page'}`;
+    const [row] = await this.database.prepared<RoomPageRow>(name, roomPageSql(order, cursor !== undefined), [
+      clientId, roomId, userId ?? null, size, cursor?.v ?? null, offset,
+    ]);
+    if (!row) return undefined;
+    const next = row.last_id === null ? null : writeCursor(query, String(row.last_seq), row.last_id);
+    const pagination = paginate(query, cursor ? null : row.total, row.more ?? false, next);
+    return { isMember: row.is_member, page: new JsonPage(row.rows === null ? [] : [row.rows], pagination) };
+  }
+
+  /** Locks the conversation and takes its next seq for a change of one of its messages. */
+  async takeSeq(tx: Tx, clientId: string, roomId: string, deletes: 0 | 1): Promise<{ seq: number; at: Date }> {
+    const rows = await tx.query<{ seq: number; at: Date }>(
+      `UPDATE room_counters SET seq = seq + 1, message_count = message_count - $3, deleted_count = deleted_count + $3,
+         last_change_at = greatest(clock_timestamp(), last_change_at)
+       WHERE client_id = $1 AND room_id = $2 RETURNING seq, last_change_at AS at`,
+      [clientId, roomId, deletes],
+    );
+    return rows[0]!;
+  }
+
+  /** The message's state under the lock of its room's counters; undefined when it does not exist. */
+  async lock(tx: Tx, clientId: string, messageId: string): Promise<MessageState | undefined> {
+    const sql = 'SELECT room_id, sender_id, deleted_at FROM messages WHERE client_id = $1 AND id = $2';
+    const [seen] = await tx.query<MessageState>(sql, [clientId, messageId]);
+    if (!seen) return undefined;
+    await tx.query('SELECT 1 FROM room_counters WHERE client_id = $1 AND room_id = $2 FOR UPDATE', [clientId, seen.room_id]);
+    const [row] = await tx.query<MessageState>(sql, [clientId, messageId]);
+    return row;
+  }
+
+  async update(tx: Tx, clientId: string, messageId: string, change: MessageUpdateDto, seq: number, at: Date): Promise<void> {
+    await tx.query(
+      `UPDATE messages SET content = coalesce($3, content), meta = coalesce($4::jsonb, meta), edit_reason = $5,
+         edited_at = $6, updated_at = $6, change_seq = $7 WHERE client_id = $1 AND id = $2`,
+      [clientId, messageId, change.content ?? null, change.meta ?? null, change.edit_reason ?? null, at, seq],
+    );
+  }
+
+  /** Soft delete: what was said is erased, that something was said stays. */
+  async erase(tx: Tx, clientId: string, messageId: string, by: string | null, seq: number, at: Date): Promise<void> {
+    await tx.query(
+      `UPDATE messages SET content = '', meta = '{}', edit_reason = NULL, deleted_at = $3, updated_at = $3, deleted_by = $4,
+         change_seq = $5 WHERE client_id = $1 AND id = $2`,
+      [clientId, messageId, at, by, seq],
+    );
+  }
+
+  /** Changes of a room after a seq, in order, each as its real-time frame. */
+  async changes(clientId: string, roomId: string, afterSeq: number, limit: number): Promise<ChangeFrameDto[]> {
+    const rows = await this.database.query<Omit<ChangeFrameDto, 'room_id'>>(CHANGES_SQL, [clientId, roomId, afterSeq, limit]);
+    return rows.map((row) => ({ type: row.type, room_id: roomId, seq: row.seq, data: row.data, timestamp: row.timestamp }));
+  }
+
+  /** An exact total from the counters: looks at rooms, never at messages. */
+  private async countAll(clientId: string, userId: string | undefined, query: MessageListQueryDto): Promise<number> {
+    const where = new Conditions().add('c.client_id = ?', clientId).when(query.room_id, 'c.room_id = ?');
+    if (query.room_id === undefined && userId !== undefined) {
+      where.add(
+        'c.room_id IN (SELECT m.room_id FROM room_members m WHERE m.client_id = ? AND m.user_id = ? AND m.left_at IS NULL)',
+        clientId, userId,
+      );
+    }
+    const counted = query.include_deleted ? 'c.message_count + c.deleted_count' : 'c.message_count';
+    const [row] = await this.database.query<{ n: number }>(
+      `SELECT coalesce(sum(${counted}), 0)::bigint AS n FROM room_counters c WHERE ${where.sql}`,
+      where.params,
+    );
+    return row!.n;
+  }
+}
+
+/** Adds what narrows the list; false when nothing does, so that counters know the total. */
+function addFilters(where: Conditions, query: MessageListQueryDto): boolean {
+  if (!query.include_deleted) where.add('x.deleted_at IS NULL');
+  const before = where.params.length;
+  where
+    .when(query.message_type, 'x.message_type = ?')
+    .when(query.sender_id, 'x.sender_id = ?')
+    .when(query.reply_to, 'x.reply_to = ?')
+    .when(query.after_seq, 'x.seq > ?')
+    .when(query.before_seq, 'x.seq < ?');
+  if (query.search !== undefined) {
+    where.add(`to_tsvector('simple', x.content) @@ plainto_tsquery('simple', ?)`, query.search);
+  }
+  addDateRange(where, 'x.created_at', query);
+  return where.params.length > before;
+}

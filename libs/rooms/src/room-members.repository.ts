@@ -1,0 +1,150 @@
+import { Injectable } from '@nestjs/common';
+import type { Page } from '#libs/common';
+import { addDateRange, Conditions, Database, listPage, type Tx } from '#libs/database';
+import type { RoomMemberDto, RoomMemberListQueryDto } from './room-member.dto.js';
+import type { Role } from './room.dto.js';
+import { toRoomMemberDto, UNREAD_CAP, type RoomMemberRow } from './room.mapper.js';
+
+const MEMBER = `m.room_id, m.user_id, coalesce(u.full_name, u.username, 'Deleted user') AS user_name, m.role, m.joined_at,
+  m.left_at, m.last_read_seq`;
+const MEMBERS = 'room_members m JOIN users u ON u.client_id = m.client_id AND u.id = m.user_id';
+
+/** A room whose counters are locked by this transaction. */
+export interface LockedRoom {
+  visibility: string;
+  max_members: number;
+  member_count: number;
+}
+
+/** Every query on memberships. */
+@Injectable()
+export class RoomMembersRepository {
+  constructor(private readonly database: Database) {}
+
+  /** Locks the conversation; whoever changes it holds this lock, so checks made under it stay true until commit. */
+  async lockRoom(tx: Tx, clientId: string, roomId: string): Promise<LockedRoom | undefined> {
+    await tx.query('SELECT 1 FROM room_counters WHERE client_id = $1 AND room_id = $2 FOR UPDATE', [clientId, roomId]);
+    const [row] = await tx.query<LockedRoom>(
+      `SELECT r.visibility, r.max_members, c.member_count FROM rooms r
+       JOIN room_counters c ON c.client_id = r.client_id AND c.room_id = r.id WHERE r.client_id = $1 AND r.id = $2`,
+      [clientId, roomId],
+    );
+    return row;
+  }
+
+  /** Which of the ids are users of this client who can join. */
+  async livingUsers(tx: Tx, clientId: string, userIds: string[]): Promise<Set<string>> {
+    const rows = await tx.query<{ id: string }>(
+      'SELECT id FROM users WHERE client_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL',
+      [clientId, userIds],
+    );
+    return new Set(rows.map((row) => row.id));
+  }
+
+  /** The membership, past ones included. */
+  async find(tx: Tx | undefined, clientId: string, roomId: string, userId: string): Promise<RoomMemberRow | undefined> {
+    const [row] = await (tx ?? this.database).query<RoomMemberRow>(
+      `SELECT ${MEMBER} FROM ${MEMBERS} WHERE m.client_id = $1 AND m.room_id = $2 AND m.user_id = $3`,
+      [clientId, roomId, userId],
+    );
+    return row;
+  }
+
+  list(clientId: string, roomId: string, query: RoomMemberListQueryDto): Promise<Page<RoomMemberDto>> {
+    const where = new Conditions()
+      .add('m.client_id = ? AND m.room_id = ? AND m.left_at IS NULL', clientId, roomId)
+      .when(query.role, 'm.role = ?');
+    addDateRange(where, 'm.joined_at', query);
+    const sorts = { created_at: { sql: 'm.joined_at', type: 'timestamptz' as const } };
+    return listPage<RoomMemberRow, RoomMemberDto>(
+      this.database, query, { select: MEMBER, from: MEMBERS, where, sorts, id: 'm.user_id' }, toRoomMemberDto,
+    );
+  }
+
+  /** Takes the next seq for a join or a leave; the counters are locked already. */
+  async takeSeq(tx: Tx, clientId: string, roomId: string, memberDelta: number): Promise<{ seq: number; at: Date }> {
+    const rows = await tx.query<{ seq: number; at: Date }>(
+      `UPDATE room_counters SET seq = seq + 1, member_count = member_count + $3,
+         last_change_at = greatest(clock_timestamp(), last_change_at)
+       WHERE client_id = $1 AND room_id = $2 RETURNING seq, last_change_at AS at`,
+      [clientId, roomId, memberDelta],
+    );
+    return rows[0]!;
+  }
+
+  /** Makes the user a member, again if it was one; what came before is not unread. */
+  async insert(tx: Tx, clientId: string, roomId: string, userId: string, role: Role): Promise<void> {
+    const { seq, at } = await this.takeSeq(tx, clientId, roomId, 1);
+    await tx.query(
+      `INSERT INTO room_members (client_id, room_id, user_id, role, joined_at, change_seq, last_read_seq)
+       VALUES ($1, $2, $3, $4, $5, $6, $6)
+       ON CONFLICT (client_id, room_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at,
+         left_at = NULL, change_seq = excluded.change_seq, last_read_seq = excluded.last_read_seq`,
+      [clientId, roomId, userId, role, at, seq],
+    );
+  }
+
+  /** Ends the membership. */
+  async end(tx: Tx, clientId: string, roomId: string, userId: string): Promise<void> {
+    const { seq, at } = await this.takeSeq(tx, clientId, roomId, -1);
+    await tx.query(
+      'UPDATE room_members SET left_at = $4, change_seq = $5 WHERE client_id = $1 AND room_id = $2 AND user_id = $3',
+      [clientId, roomId, userId, at, seq],
+    );
+  }
+
+  /** Hands ownership to the longest-standing admin, else member, when no owner is left. */
+  async ensureOwner(tx: Tx, clientId: string, roomId: string): Promise<void> {
+    await tx.query(
+      `UPDATE room_members SET role = 'owner' WHERE client_id = $1 AND room_id = $2 AND user_id = (
+         SELECT user_id FROM room_members WHERE client_id = $1 AND room_id = $2 AND left_at IS NULL
+         ORDER BY role = 'admin' DESC, joined_at, user_id LIMIT 1)
+       AND NOT EXISTS (
+         SELECT 1 FROM room_members WHERE client_id = $1 AND room_id = $2 AND left_at IS NULL AND role = 'owner')`,
+      [clientId, roomId],
+    );
+  }
+
+  async setRole(tx: Tx, clientId: string, roomId: string, userId: string, role: Role): Promise<void> {
+    await tx.query(
+      'UPDATE room_members SET role = $4 WHERE client_id = $1 AND room_id = $2 AND user_id = $3 AND left_at IS NULL',
+      [clientId, roomId, userId, role],
+    );
+  }
+
+  /** The rooms a user is a member of, in the order in which conversations are locked. */
+  async roomsOf(tx: Tx, clientId: string, userId: string): Promise<string[]> {
+    const rows = await tx.query<{ room_id: string }>(
+      'SELECT room_id FROM room_members WHERE client_id = $1 AND user_id = $2 AND left_at IS NULL ORDER BY room_id',
+      [clientId, userId],
+    );
+    return rows.map((row) => row.room_id);
+  }
+
+  /** The seq of a message of the room. */
+  async seqOfMessage(clientId: string, roomId: string, messageId: string): Promise<number | undefined> {
+    const [row] = await this.database.query<{ seq: number }>(
+      'SELECT seq FROM messages WHERE client_id = $1 AND id = $3 AND room_id = $2',
+      [clientId, roomId, messageId],
+    );
+    return row?.seq;
+  }
+
+  /** Moves the read cursor forward, never back and never past the room; answers cursor and capped unread count. */
+  async markRead(clientId: string, roomId: string, userId: string, seq: number): Promise<{ last_read_seq: number; unread: number } | undefined> {
+    const [row] = await this.database.query<{ last_read_seq: number; unread: number }>(
+      `WITH moved AS (
+         UPDATE room_members m SET last_read_seq = greatest(m.last_read_seq, least($4::bigint, c.seq))
+         FROM room_counters c
+         WHERE m.client_id = $1 AND m.room_id = $2 AND m.user_id = $3 AND m.left_at IS NULL
+           AND c.client_id = m.client_id AND c.room_id = m.room_id
+         RETURNING m.last_read_seq
+       )
+       SELECT moved.last_read_seq, (SELECT count(*) FROM (SELECT 1 FROM messages x WHERE x.client_id = $1 AND x.room_id = $2
+         AND x.seq > moved.last_read_seq AND x.sender_id IS DISTINCT FROM $3 AND x.deleted_at IS NULL
+         LIMIT ${UNREAD_CAP + 1}) AS unread) AS unread FROM moved`,
+      [clientId, roomId, userId, seq],
+    );
+    return row;
+  }
+}

@@ -1,0 +1,150 @@
+import { Injectable } from '@nestjs/common';
+import { Answer, forbidden, invalid, newId, notFound, type Page } from '#libs/common';
+import type { Tx } from '#libs/database';
+import { UnitOfWork, type Principal } from '#libs/security';
+import { RoomMembersRepository } from './room-members.repository.js';
+import type { RoomCreateDto, RoomDto, RoomListAllQueryDto, RoomListQueryDto, RoomUpdateDto } from './room.dto.js';
+import { roomFull } from './room.errors.js';
+import { toRoomDto } from './room.mapper.js';
+import { RoomsRepository, type RoomInsert } from './rooms.repository.js';
+
+const DEFAULT_MAX_MEMBERS = 100;
+
+interface Plan {
+  room: RoomInsert;
+  /** In the order of joining, the owner first. */
+  members: string[];
+  ownerId: string | null;
+}
+
+/** Rooms. */
+@Injectable()
+export class RoomsService {
+  constructor(
+    private readonly repository: RoomsRepository,
+    private readonly members: RoomMembersRepository,
+    private readonly uow: UnitOfWork,
+  ) {}
+
+  /** Creates a room; a direct room that exists for the pair is answered instead, whoever wins the race. */
+  create(caller: Principal, input: RoomCreateDto): Promise<Answer<RoomDto>> {
+    const plan = planRoom(caller, input);
+    return this.uow.run(caller, async (tx) => {
+      await this.requireUsers(tx, caller.clientId, plan.members);
+      if (!(await this.repository.insert(tx, caller.clientId, plan.room))) {
+        const existing = await this.repository.findDirect(tx, caller.clientId, plan.room.directKey!);
+        return new Answer(toRoomDto(existing!), 200);
+      }
+      for (const userId of plan.members) {
+        await this.members.insert(tx, caller.clientId, plan.room.id, userId, userId === plan.ownerId ? 'owner' : 'member');
+      }
+      const row = await this.repository.find(tx, caller.clientId, plan.room.id);
+      return new Answer(toRoomDto(row!), 201);
+    });
+  }
+
+  /** A user's own rooms; with a client key all rooms, or one user's. */
+  list(caller: Principal, query: RoomListQueryDto): Promise<Page<RoomDto>> {
+    if (caller.kind === 'user' && query.user_id !== undefined && query.user_id !== caller.userId) {
+      throw forbidden('A user key lists its own rooms only');
+    }
+    const userId = caller.userId ?? query.user_id;
+    if (userId === undefined) return this.repository.listAll(caller.clientId, query);
+    return this.repository.listOfUser(caller.clientId, userId, query);
+  }
+
+  /** Every room of the client. */
+  listAll(caller: Principal, query: RoomListAllQueryDto): Promise<Page<RoomDto>> {
+    return this.repository.listAll(caller.clientId, query);
+  }
+
+  /** One room. */
+  async get(caller: Principal, roomId: string): Promise<RoomDto> {
+    await this.requireAccess(caller, roomId);
+    const row = caller.userId
+      ? await this.repository.findForMember(caller.clientId, roomId, caller.userId)
+      : await this.repository.find(undefined, caller.clientId, roomId);
+    if (!row) throw notFound('Room');
+    return toRoomDto(row);
+  }
+
+  /** Changes a room; owner, admin or client key. */
+  async update(caller: Principal, roomId: string, input: RoomUpdateDto): Promise<RoomDto> {
+    await this.requireAccess(caller, roomId, ['owner', 'admin']);
+    return this.uow.run(caller, async (tx) => {
+      const locked = await this.members.lockRoom(tx, caller.clientId, roomId);
+      const before = await this.repository.find(tx, caller.clientId, roomId);
+      if (!locked || !before) throw notFound('Room');
+      if (before.room_type === 'direct') {
+        const fixed = (['name', 'visibility', 'max_members'] as const).find((field) => input[field] !== undefined);
+        if (fixed) throw invalid({ field: fixed, message: `${fixed} of a direct room cannot be changed` });
+      }
+      if (input.max_members !== undefined && input.max_members < locked.member_count) {
+        throw invalid({ field: 'max_members', message: `max_members must not be below the ${locked.member_count} present members` });
+      }
+      await this.repository.update(tx, caller.clientId, roomId, input);
+      const row = await this.repository.find(tx, caller.clientId, roomId);
+      return toRoomDto(row!);
+    });
+  }
+
+  /** Erases a room with its messages; owner or client key. */
+  async remove(caller: Principal, roomId: string): Promise<void> {
+    await this.requireAccess(caller, roomId, ['owner']);
+    await this.uow.run(caller, async (tx) => {
+      await this.repository.erase(tx, caller.clientId, roomId);
+      return {};
+    });
+  }
+
+  /** Passes when the caller may see the room (and has one of the roles): 404 when it is not of the tenant, else 403. */
+  async requireAccess(caller: Principal, roomId: string, roles?: string[], tx?: Tx): Promise<void> {
+    const access = await this.repository.access(tx, caller.clientId, roomId, caller.userId);
+    if (!access) throw notFound('Room');
+    if (caller.kind === 'client') return;
+    if (!access.role) throw forbidden('You are not a member of this room');
+    if (roles && !roles.includes(access.role)) throw forbidden(`This needs the role ${roles.join(' or ')}`);
+  }
+
+  private async requireUsers(tx: Tx, clientId: string, userIds: string[]): Promise<void> {
+    if (userIds.length === 0) return;
+    const living = await this.members.livingUsers(tx, clientId, userIds);
+    if (userIds.some((id) => !living.has(id))) throw notFound('User');
+  }
+}
+
+/** Settles what a creation asks for, before the database is asked. */
+function planRoom(caller: Principal, input: RoomCreateDto): Plan {
+  if (caller.kind === 'user' && input.owner_id !== undefined && input.owner_id !== caller.userId) {
+    throw forbidden('A user key owns the rooms it creates');
+  }
+  const ownerId = caller.userId ?? input.owner_id?.toLowerCase() ?? null;
+  const others = (input.member_ids ?? []).map((id) => id.toLowerCase());
+  const members = [...new Set(ownerId === null ? others : [ownerId, ...others])];
+  const direct = input.room_type === 'direct';
+  if (direct) checkDirect(input, members);
+  else if (input.name === undefined || input.name === null) throw invalid({ field: 'name', message: 'name is required' });
+  const maxMembers = direct ? 2 : (input.max_members ?? DEFAULT_MAX_MEMBERS);
+  if (members.length > maxMembers) throw roomFull();
+  const room: RoomInsert = {
+    id: newId(),
+    name: direct ? null : input.name!,
+    description: input.description ?? null,
+    roomType: input.room_type!,
+    visibility: direct ? 'private' : (input.visibility ?? 'public'),
+    maxMembers,
+    meta: input.meta ?? {},
+    createdBy: caller.userId ?? null,
+    directKey: direct ? [...members].sort().join(':') : null,
+  };
+  return { room, members, ownerId };
+}
+
+function checkDirect(input: RoomCreateDto, members: string[]): void {
+  if (members.length !== 2) throw invalid({ field: 'member_ids', message: 'a direct room has exactly two members' });
+  if (input.name) throw invalid({ field: 'name', message: 'a direct room has no name' });
+  if (input.visibility === 'public') throw invalid({ field: 'visibility', message: 'a direct room is private' });
+  if (input.max_members !== undefined && input.max_members !== 2) {
+    throw invalid({ field: 'max_members', message: 'a direct room has 2 seats' });
+  }
+}
