@@ -44,9 +44,8 @@ async function newDatabase(postgres: EmbeddedPostgres): Promise<string> {
   await client.connect();
   await client.query(`CREATE DATABASE ${name}`);
   await client.end();
-  const url = new URL(postgres.url);
-  url.pathname = `/${name}`;
-  return url.href;
+  // A socket URL has an empty host, which URL refuses: the database's name is replaced in the text.
+  return postgres.url.replace(/\/[^/?]+\?/, `/${name}?`);
 }
 
 async function startReference(postgres: EmbeddedPostgres, file: string, poolSize: number) {
