@@ -35,7 +35,6 @@ if (!isBuilt || last.tools !== stamp.tools || last.sources !== stamp.sources) {
   for (const [program, ...args] of [
     ['scripts/clean-dist.mjs'],
     ['node_modules/@nestjs/cli/bin/nest.js', 'build'],
-    ['scripts/copy-assets.mjs'],
   ]) {
     try {
       execFileSync(process.execPath, [program, ...args], { stdio: 'inherit' });

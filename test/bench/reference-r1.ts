@@ -99,3 +99,4 @@ server.get<{ Querystring: PageQuery }>('/api/v1/messages', async ({ query }) => 
 
 endWithHarness();
 await server.listen({ host: '127.0.0.1', port: settings.port });
+process.send?.('listening');

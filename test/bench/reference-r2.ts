@@ -180,3 +180,4 @@ const app = await NestFactory.create<NestFastifyApplication>(AppModule, new Fast
 app.useGlobalPipes(new ValidationPipe({ transform: true, whitelist: true }));
 app.useGlobalInterceptors(new ClassSerializerInterceptor(app.get(Reflector)));
 await app.listen(settings.port, '127.0.0.1');
+process.send?.('listening');
