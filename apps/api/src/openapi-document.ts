@@ -99,6 +99,11 @@ function successResponse(answer: RouteAnswer, schemas: Record<string, Schema>): 
 
 function describe(operation: Operation, handler: Handler, schemas: Record<string, Schema>): void {
   const { answer, rules } = handler;
+  for (const parameter of operation.parameters ?? []) {
+    if (parameter.in !== 'path') continue;
+    parameter.schema = { type: 'string', format: 'uuid' };
+    parameter.description = `Identifier of the ${parameter.name.replace(/_id$/, '')}.`;
+  }
   const success = successResponse(answer, schemas);
   const codes = errorCodes(operation, handler);
   operation.responses = { [answer.status]: success };
@@ -137,6 +142,8 @@ export function buildDocument(app: INestApplication, publicUrl: string): OpenAPI
   const handlers = routeHandlers(app);
   const components = (document.components ??= {});
   const schemas = (components.schemas ??= {}) as Record<string, Schema>;
+  // The plugin publishes the classes that carry pages and answers; the envelope says what they hold.
+  for (const name of ['Page', 'JsonPage', 'Answer']) delete schemas[name];
   schemas['Error'] = errorSchema;
   schemas['Pagination'] = paginationSchema;
   (components as Record<string, unknown>)['headers'] = {

@@ -9,6 +9,7 @@ export interface Schema {
   properties?: Record<string, Schema>;
   items?: Schema;
   allOf?: Schema[];
+  oneOf?: Schema[];
   anyOf?: Schema[];
   [key: string]: unknown;
 }
@@ -58,7 +59,8 @@ export const paginationSchema: Schema = {
 export function exampleOf(schema: Schema, schemas: Record<string, Schema>): unknown {
   if (schema.example !== undefined) return schema.example;
   if (schema.$ref) return exampleOf(schemas[schema.$ref.split('/').at(-1)!] ?? {}, schemas);
-  if (schema.allOf?.[0]) return exampleOf(schema.allOf[0], schemas);
+  const composed = schema.allOf?.[0] ?? schema.oneOf?.[0] ?? schema.anyOf?.[0];
+  if (composed) return exampleOf(composed, schemas);
   if (schema.properties) {
     return Object.fromEntries(Object.entries(schema.properties).map(([name, inner]) => [name, exampleOf(inner, schemas)]));
   }
@@ -74,12 +76,12 @@ export function inOpenApi31(value: unknown): unknown {
   const result = Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, key === 'example' ? inner : inOpenApi31(inner)])) as Schema;
   if (result.nullable !== true) return result;
   delete result.nullable;
-  if (typeof result.type === 'string') {
+  const composed = result.allOf ?? result.oneOf ?? (result.$ref ? [{ $ref: result.$ref }] : undefined);
+  if (composed === undefined && typeof result.type === 'string') {
     result.type = [result.type, 'null'];
     if (result.enum && !result.enum.includes(null)) result.enum = [...result.enum, null];
     return result;
   }
-  const { allOf, $ref, ...rest } = result;
-  const target = allOf ?? ($ref ? [{ $ref }] : []);
-  return { ...rest, anyOf: [...target, { type: 'null' }] };
+  for (const key of ['allOf', 'oneOf', '$ref', 'type']) delete result[key];
+  return { ...result, anyOf: [...(composed ?? []), { type: 'null' }] };
 }

@@ -48,6 +48,15 @@ export class Database implements Sql {
     }
   }
 
+  /** Runs a hot statement that PostgreSQL parses and plans once per connection, under its name. */
+  async prepared<T extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<T[]> {
+    try {
+      return (await this.pool.query<T>({ name, text, values })).rows;
+    } catch (error) {
+      throw classify(error);
+    }
+  }
+
   /**
    * Runs the unit of work in one transaction, the whole of it again when PostgreSQL asks for that (40001, 40P01).
    * Nothing but SQL belongs inside. A commit whose outcome is unknown is a 503.

@@ -65,7 +65,8 @@ export interface ListSpec {
   total?: () => Promise<number>;
 }
 
-interface CursorContent {
+/** Sort, order, sort value and id of the row a cursor stands after. */
+export interface CursorContent {
   s: string;
   o: string;
   v: string;
@@ -74,7 +75,8 @@ interface CursorContent {
 
 const UUID_TEXT = /^[0-9a-f-]{36}$/;
 
-function readCursor(query: ListQueryDto, type: SortColumn['type']): CursorContent | undefined {
+/** The position a cursor stands at; a 422 when it is not one of this list, sort and order. */
+export function readCursor(query: ListQueryDto, type: SortColumn['type']): CursorContent | undefined {
   if (query.cursor === undefined) return undefined;
   try {
     const content = JSON.parse(Buffer.from(query.cursor, 'base64url').toString()) as CursorContent;

@@ -1,2 +1,3 @@
 export * from './scheduler.js';
 export * from './jobs.module.js';
+export * from './scheduled-job.entity.js';

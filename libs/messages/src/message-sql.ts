@@ -44,3 +44,33 @@ WITH changed AS (
   WHERE m.client_id = $1 AND m.room_id = $2 AND m.change_seq > $3 ORDER BY m.change_seq LIMIT $4)
 )
 SELECT seq, type, data, ${time('at')} AS timestamp FROM frames ORDER BY seq LIMIT $4`;
+
+/**
+ * Access, exact total and one page of a room in one round trip: $1 client, $2 room, $3 user or null, $4 size, $5 the seq
+ * the cursor stands at or null, $6 offset. The page is not read for a user who is no member. Uses messages_room_seq_key.
+ */
+export function roomPageSql(order: 'asc' | 'desc', byCursor: boolean): string {
+  const after = order === 'asc' ? '>' : '<';
+  // Two texts instead of an OR, so that the cursor is always a bound of the index range.
+  const from = byCursor ? `AND y.seq ${after} $5::bigint` : 'AND $5::bigint IS NULL';
+  return `
+SELECT m.user_id IS NOT NULL AS is_member, c.message_count AS total, p.rows, p.more, p.last_seq, p.last_id
+FROM rooms r
+JOIN room_counters c ON c.client_id = r.client_id AND c.room_id = r.id
+LEFT JOIN room_members m ON m.client_id = r.client_id AND m.room_id = r.id AND m.user_id = $3::uuid AND m.left_at IS NULL
+LEFT JOIN LATERAL (
+  SELECT string_agg(q.json, ',' ORDER BY q.n) FILTER (WHERE q.n <= $4::bigint) AS rows, count(*) > $4::bigint AS more,
+    max(q.seq) FILTER (WHERE q.n = least($4::bigint, q.found)) AS last_seq,
+    (array_agg(q.id) FILTER (WHERE q.n = least($4::bigint, q.found)))[1] AS last_id
+  FROM (
+    SELECT ${MESSAGE_JSON}::text AS json, x.seq, x.id, row_number() OVER () AS n, count(*) OVER () AS found
+    FROM (
+      SELECT * FROM messages y
+      WHERE y.client_id = $1 AND y.room_id = $2 AND y.deleted_at IS NULL ${from}
+      ORDER BY y.seq ${order.toUpperCase()} LIMIT $4::bigint + 1 OFFSET $6::bigint
+    ) x JOIN clients k ON k.id = x.client_id LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id
+    ORDER BY x.seq ${order.toUpperCase()}
+  ) q
+) p ON $3::uuid IS NULL OR m.user_id IS NOT NULL
+WHERE r.client_id = $1 AND r.id = $2`;
+}

@@ -1,9 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { JsonPage } from '#libs/common';
-import { addDateRange, Conditions, Database, readPage, type ListSpec, type SortColumn, type Sql, type Tx } from '#libs/database';
+import {
+  addDateRange, Conditions, Database, paginate, readCursor, readPage, writeCursor, type ListSpec, type SortColumn, type Sql,
+  type Tx,
+} from '#libs/database';
 import type { ChangeFrameDto, MessageDto, MessageListQueryDto, MessageUpdateDto } from './message.dto.js';
 import { SEND_SQL, sendOutcomes, sendParams, type MessageSend, type SendOutcome } from './message-sends.js';
-import { CHANGES_SQL, MESSAGE_JSON, MESSAGES } from './message-sql.js';
+import { CHANGES_SQL, MESSAGE_JSON, MESSAGES, roomPageSql } from './message-sql.js';
 
 // In a room created_at never runs backwards against seq, and updated_at never against change_seq.
 const ROOM_SORTS: Record<string, SortColumn> = {
@@ -23,6 +26,21 @@ export interface MessageState {
   room_id: string;
   sender_id: string | null;
   deleted_at: Date | null;
+}
+
+/** A page of a room, and whether the user asked for is in it. */
+export interface RoomPage {
+  isMember: boolean;
+  page: JsonPage;
+}
+
+interface RoomPageRow {
+  is_member: boolean;
+  total: number;
+  rows: string | null;
+  more: boolean | null;
+  last_seq: number | null;
+  last_id: string | null;
 }
 
 /** Every query on messages but the batched send. */
@@ -65,6 +83,22 @@ export class MessagesRepository {
     if (!filtered) spec.total = () => this.countAll(clientId, userId, query);
     const { rows, pagination } = await readPage<{ json: string }>(this.database, query, spec);
     return new JsonPage(rows.map((row) => row.json), pagination);
+  }
+
+  /** The plain page of a room, with the caller's access to it, in one round trip. */
+  async roomPage(clientId: string, userId: string | undefined, roomId: string, query: MessageListQueryDto): Promise<RoomPage | undefined> {
+    const cursor = readCursor(query, 'bigint');
+    const size = query.size!;
+    const order = query.order!;
+    const offset = cursor ? 0 : (query.page! - 1) * size;
+    const name = `room-page-${order}-${cursor ? 'cursor' : 'page'}`;
+    const [row] = await this.database.prepared<RoomPageRow>(name, roomPageSql(order, cursor !== undefined), [
+      clientId, roomId, userId ?? null, size, cursor?.v ?? null, offset,
+    ]);
+    if (!row) return undefined;
+    const next = row.last_id === null ? null : writeCursor(query, String(row.last_seq), row.last_id);
+    const pagination = paginate(query, cursor ? null : row.total, row.more ?? false, next);
+    return { isMember: row.is_member, page: new JsonPage(row.rows === null ? [] : [row.rows], pagination) };
   }
 
   /** Locks the conversation and takes its next seq for a change of one of its messages. */

@@ -6,3 +6,4 @@ export * from './rate-limits.js';
 export * from './secret-box.js';
 export * from './unit-of-work.js';
 export * from './security.module.js';
+export * from './idempotency-record.entity.js';

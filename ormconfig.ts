@@ -1,0 +1,23 @@
+import { DataSource } from 'typeorm';
+import { ApiKeyEntity, ClientEntity } from '#libs/clients';
+import { dataSourceOptions } from '#libs/database';
+import { ScheduledJobEntity } from '#libs/jobs';
+import { MessageEntity } from '#libs/messages';
+import { RoomCounterEntity, RoomEntity, RoomMemberEntity } from '#libs/rooms';
+import { IdempotencyRecordEntity } from '#libs/security';
+import { UserEntity } from '#libs/users';
+
+/** The data source of the TypeORM command line, on `DATABASE_URL`. */
+export default new DataSource(
+  dataSourceOptions(process.env.DATABASE_URL ?? '', [
+    ClientEntity,
+    ApiKeyEntity,
+    UserEntity,
+    RoomEntity,
+    RoomCounterEntity,
+    RoomMemberEntity,
+    MessageEntity,
+    IdempotencyRecordEntity,
+    ScheduledJobEntity,
+  ]),
+);
