@@ -2,6 +2,8 @@ import { DataSource } from 'typeorm';
 import { ApiKeyEntity, ClientEntity } from '#libs/clients';
 import { dataSourceOptions } from '#libs/database';
 import { ScheduledJobEntity } from '#libs/jobs';
+import { MessageEntity } from '#libs/messages';
+import { RoomCounterEntity, RoomEntity, RoomMemberEntity } from '#libs/rooms';
 import { IdempotencyRecordEntity } from '#libs/security';
 import { UserEntity } from '#libs/users';
 
@@ -11,6 +13,10 @@ export default new DataSource(
     ClientEntity,
     ApiKeyEntity,
     UserEntity,
+    RoomEntity,
+    RoomCounterEntity,
+    RoomMemberEntity,
+    MessageEntity,
     IdempotencyRecordEntity,
     ScheduledJobEntity,
   ]),

@@ -46,11 +46,11 @@ export function testDatabaseUrl(): string {
 }
 
 /** Starts the application; limits are off unless the environment given says otherwise. */
-export async function startApi(env: Record<string, string> = {}): Promise<TestApi> {
+export async function startApi(env: Record<string, string> = {}, databaseUrl = testDatabaseUrl()): Promise<TestApi> {
   const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-test-'));
   const off = { RATE_LIMIT_AUTHENTICATION: 'off', RATE_LIMIT_MESSAGES: 'off', RATE_LIMIT_DEFAULT: 'off' };
   const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', JOBS: 'off', ...off, ...env });
-  const database = new Database(testDatabaseUrl(), { onError: () => undefined });
+  const database = new Database(databaseUrl, { onError: () => undefined });
   const app = await createApp(config, database, createLogger(config.logLevel));
   await app.listen({ port: 0, host: '127.0.0.1' });
   const url = (await app.getUrl()).replace('localhost', '127.0.0.1');

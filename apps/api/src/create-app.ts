@@ -13,6 +13,7 @@ import { addDocsPages } from './docs-pages.js';
 import { ErrorFilter, sendError } from './error.filter.js';
 import {
   addAccessLog, addEnvelope, addHeaders, API_PREFIX, BODY_LIMIT, parseJsonOnly, refuseWhileStopping, requestIdOf,
+  writeHeaders,
 } from './http-hooks.js';
 import { buildDocument } from './openapi-document.js';
 import { addOperations } from './operations.js';
@@ -27,10 +28,14 @@ export async function createApp(config: Config, database: Database, logger: Logg
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     skipMiddie: true,
-    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => sendError(logger, request, reply, error),
+    // A URL that cannot be decoded is answered before any hook runs.
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      writeHeaders(request, reply, app.get(RateLimits));
+      sendError(logger, request, reply, error);
+    },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 500 },
   });
-  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.compose(config, database, logger), adapter, {
+  const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(ApiModule.compose(config, database, logger), adapter, {
     logger: new NestLogger(logger),
     bodyParser: false,
     abortOnError: false,

@@ -49,19 +49,22 @@ export function addEnvelope(fastify: FastifyInstance): void {
   });
 }
 
+/** Writes X-Request-Id, and on an API answer the rate limit headers. */
+export function writeHeaders(request: FastifyRequest, reply: FastifyReply, limits: RateLimits): void {
+  reply.header('X-Request-Id', request.id);
+  if (!isApi(request)) return;
+  reply.header('X-Content-Type-Options', 'nosniff');
+  const rate = request.rate ?? limits.idle('default');
+  if (!rate) return;
+  reply.header('X-RateLimit-Limit', rate.limit);
+  reply.header('X-RateLimit-Remaining', rate.remaining);
+  reply.header('X-RateLimit-Reset', rate.resetAt);
+}
+
 /** X-Request-Id on every answer, the rate limit headers on every API answer. */
 export function addHeaders(fastify: FastifyInstance, limits: RateLimits): void {
   fastify.addHook('onSend', (request, reply, payload, done) => {
-    reply.header('X-Request-Id', request.id);
-    if (isApi(request)) {
-      reply.header('X-Content-Type-Options', 'nosniff');
-      const rate = request.rate ?? limits.idle('default');
-      if (rate) {
-        reply.header('X-RateLimit-Limit', rate.limit);
-        reply.header('X-RateLimit-Remaining', rate.remaining);
-        reply.header('X-RateLimit-Reset', rate.resetAt);
-      }
-    }
+    writeHeaders(request, reply, limits);
     done(null, payload);
   });
 }

@@ -94,9 +94,12 @@ export class ClientsService {
 
   /** Replaces the master key; the old one lives on for the grace. */
   rotateMaster(caller: Principal, input: ApiKeyRotateDto): Promise<NewApiKeyDto> {
-    if (!caller.isMaster) throw forbidden('Only the master key can replace the master key');
     const secret = createKey('client');
-    return this.uow.run(caller, async (tx) => {
+    // Its record is the very key's, not the client's: the replaced key may ask again for an answer it lost, and no
+    // other key of the client can. Inside, because that key is not the master key any more.
+    const asKey = { ...caller, id: `key:${caller.keyId}` };
+    return this.uow.run(asKey, async (tx) => {
+      if (!caller.isMaster) throw forbidden('Only the master key can replace the master key');
       const old = await this.repository.findKeyForUpdate(tx, caller.clientId, caller.keyId!);
       if (!old?.is_master) throw new ApiError('INVALID_STATE', 'The master key was replaced a moment ago');
       await this.repository.endKey(tx, caller.clientId, old.id, input.grace_seconds!);

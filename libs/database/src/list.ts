@@ -1,4 +1,4 @@
-import { invalid, Page, type ListQueryDto, type Pagination } from '#libs/common';
+import { invalid, isUuid, Page, type ListQueryDto, type Pagination } from '#libs/common';
 import type { QueryResultRow } from 'pg';
 import type { Sql } from './database.js';
 
@@ -65,15 +65,29 @@ export interface ListSpec {
   total?: () => Promise<number>;
 }
 
-/** Sort, order, sort value and id of the row a cursor stands after. */
+/** List, sort and order of a cursor; sort value and id of the row it stands after. */
 export interface CursorContent {
+  l: string;
   s: string;
   o: string;
   v: string;
   i: string;
 }
 
-const UUID_TEXT = /^[0-9a-f-]{36}$/;
+const TIME = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d{1,6})?[+-](?:0\d|1[0-5])(?::[0-5]\d)?$/;
+
+/** Whether PostgreSQL reads the text as the timestamptz it once wrote. */
+function isTime(text: string): boolean {
+  if (text === '-infinity') return true;
+  const [, day, time] = TIME.exec(text) ?? [];
+  const ms = Date.parse(`${day}T${time}Z`);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(`${day}T${time}`);
+}
+
+/** What tells lists apart in a cursor: each has a query class of its own. */
+function listName(query: ListQueryDto): string {
+  return query.constructor.name;
+}
 
 /** The position a cursor stands at; a 422 when it is not one of this list, sort and order. */
 export function readCursor(query: ListQueryDto, type: SortColumn['type']): CursorContent | undefined {
@@ -81,14 +95,15 @@ export function readCursor(query: ListQueryDto, type: SortColumn['type']): Curso
   try {
     const content = JSON.parse(Buffer.from(query.cursor, 'base64url').toString()) as CursorContent;
     const usable =
+      content.l === listName(query) &&
       content.s === query.sort &&
       content.o === query.order &&
       typeof content.v === 'string' &&
       !content.v.includes('\0') &&
-      (type !== 'uuid' || UUID_TEXT.test(content.v)) &&
+      (type !== 'uuid' || isUuid(content.v)) &&
       (type !== 'bigint' || /^\d{1,18}$/.test(content.v)) &&
-      (type !== 'timestamptz' || content.v === '-infinity' || /^\d{4,6}-[\d:. +-]+$/.test(content.v)) &&
-      UUID_TEXT.test(content.i);
+      (type !== 'timestamptz' || isTime(content.v)) &&
+      isUuid(content.i);
     if (usable) return content;
   } catch {
     // Falls through to the one answer for every unusable cursor.
@@ -98,7 +113,7 @@ export function readCursor(query: ListQueryDto, type: SortColumn['type']): Curso
 
 /** Writes the cursor after a row. */
 export function writeCursor(query: ListQueryDto, value: string, id: string): string {
-  return Buffer.from(JSON.stringify({ s: query.sort, o: query.order, v: value, i: id })).toString('base64url');
+  return Buffer.from(JSON.stringify({ l: listName(query), s: query.sort, o: query.order, v: value, i: id })).toString('base64url');
 }
 
 /** The pagination block of a page that fetched one row more than its size. */

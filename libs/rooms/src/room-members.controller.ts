@@ -3,10 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import { Returns, ReturnsNothing, ReturnsPage, type Answer, type Page } from '#libs/common';
 import { Caller, Idempotent, Scopes, type Principal } from '#libs/security';
 import { RoomMembersService } from './room-members.service.js';
-import {
-  RoomJoinDto, RoomLeaveDto, RoomMemberDto, RoomMemberListQueryDto, RoomMembersAddDto, RoomMembersAddedDto,
-  RoomMemberUpdateDto, RoomReadDto, RoomReadStateDto,
-} from './room.dto.js';
+import { RoomJoinDto, RoomLeaveDto, RoomMemberDto, RoomMemberListQueryDto, RoomMembersAddDto, RoomMembersAddedDto, RoomMemberUpdateDto, RoomReadDto, RoomReadStateDto } from './room-member.dto.js';
 
 /** Who is in a room. */
 @ApiTags('Rooms')

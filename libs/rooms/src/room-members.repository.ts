@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Page } from '#libs/common';
 import { addDateRange, Conditions, Database, listPage, type Tx } from '#libs/database';
-import type { Role, RoomMemberDto, RoomMemberListQueryDto } from './room.dto.js';
+import type { RoomMemberDto, RoomMemberListQueryDto } from './room-member.dto.js';
+import type { Role } from './room.dto.js';
 import { toRoomMemberDto, UNREAD_CAP, type RoomMemberRow } from './room.mapper.js';
 
 const MEMBER = `m.room_id, m.user_id, coalesce(u.full_name, u.username, 'Deleted user') AS user_name, m.role, m.joined_at,

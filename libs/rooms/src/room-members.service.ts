@@ -4,10 +4,8 @@ import type { Tx } from '#libs/database';
 import { UnitOfWork, type Principal } from '#libs/security';
 import { UserLifecycle } from '#libs/users';
 import { RoomMembersRepository } from './room-members.repository.js';
-import type {
-  Role, RoomJoinDto, RoomLeaveDto, RoomMemberDto, RoomMemberListQueryDto, RoomMembersAddDto, RoomMembersAddedDto,
-  RoomReadDto, RoomReadStateDto,
-} from './room.dto.js';
+import type { RoomJoinDto, RoomLeaveDto, RoomMemberDto, RoomMemberListQueryDto, RoomMembersAddDto, RoomMembersAddedDto, RoomReadDto, RoomReadStateDto } from './room-member.dto.js';
+import type { Role } from './room.dto.js';
 import { roomFull } from './room.errors.js';
 import { toRoomMemberDto, unreadOf } from './room.mapper.js';
 import { RoomsService } from './rooms.service.js';

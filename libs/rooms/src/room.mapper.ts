@@ -1,4 +1,5 @@
-import type { LastMessageDto, Role, RoomDto, RoomMemberDto, RoomType, Visibility } from './room.dto.js';
+import type { RoomMemberDto } from './room-member.dto.js';
+import type { LastMessageDto, Role, RoomDto, RoomType, Visibility } from './room.dto.js';
 
 /** Most unread messages that are counted. */
 export const UNREAD_CAP = 1000;

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { aMessage, aRoom, aTenant, aUser, type TestApi } from './api.js';
+
+/** Rows of one list, in a tenant of their own. */
+export interface SeededList {
+  /** The list's path with its ids filled in. */
+  path: string;
+  key: string;
+  /** Reads a row's identity. */
+  idOf(row: Record<string, unknown>): string;
+  /** The field the list's `created_at` is shown as. */
+  createdField: string;
+  /** Adds one row. */
+  insert(): Promise<void>;
+  /** Gives every row the same creation time, so that only the id decides the order. */
+  tie(at: string): Promise<void>;
+}
+
+type Seed = (api: TestApi) => Promise<SeededList>;
+
+const byId = (row: Record<string, unknown>): string => row['id'] as string;
+
+async function rooms(api: TestApi, path: string): Promise<SeededList> {
+  const tenant = await aTenant(api);
+  const owner = await aUser(tenant);
+  return {
+    path,
+    key: tenant.key,
+    idOf: byId,
+    createdField: 'created_at',
+    insert: async () => void (await aRoom(tenant, owner, { name: `Room ${randomUUID()}` })),
+    tie: async (at) => void (await api.database.query('UPDATE rooms SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
+  };
+}
+
+/** Fills each list; a list without an entry here fails the shared suite. Names are those of the OpenAPI document. */
+export const LIST_SEEDS: Record<string, Seed> = {
+  'GET /clients/me/keys': async (api) => {
+    const tenant = await aTenant(api);
+    return {
+      path: '/clients/me/keys',
+      key: tenant.key,
+      idOf: byId,
+      createdField: 'created_at',
+      insert: async () => {
+        const reply = await api.call('POST', '/clients/me/keys', { key: tenant.key, body: { scopes: ['users:read'] } });
+        assert.equal(reply.status, 201, reply.text);
+      },
+      tie: async (at) => void (await api.database.query('UPDATE api_keys SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
+    };
+  },
+  'GET /users': async (api) => {
+    const tenant = await aTenant(api);
+    return {
+      path: '/users',
+      key: tenant.key,
+      idOf: byId,
+      createdField: 'created_at',
+      insert: async () => void (await aUser(tenant)),
+      tie: async (at) => void (await api.database.query('UPDATE users SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
+    };
+  },
+  'GET /rooms': (api) => rooms(api, '/rooms'),
+  'GET /rooms/all': (api) => rooms(api, '/rooms/all'),
+  'GET /rooms/{room_id}/members': async (api) => {
+    const tenant = await aTenant(api);
+    const room = await aRoom(tenant, await aUser(tenant));
+    return {
+      path: `/rooms/${room}/members`,
+      key: tenant.key,
+      idOf: (row) => row['user_id'] as string,
+      createdField: 'joined_at',
+      insert: async () => {
+        const user = await aUser(tenant);
+        const reply = await api.call('POST', `/rooms/${room}/join`, { key: user.key });
+        assert.equal(reply.status, 201, reply.text);
+      },
+      tie: async (at) =>
+        void (await api.database.query('UPDATE room_members SET joined_at = $2 WHERE client_id = $1', [tenant.id, at])),
+    };
+  },
+  'GET /messages': async (api) => {
+    const tenant = await aTenant(api);
+    const user = await aUser(tenant);
+    const room = await aRoom(tenant, user);
+    return {
+      path: '/messages',
+      key: tenant.key,
+      idOf: byId,
+      createdField: 'created_at',
+      insert: async () => void (await aMessage(tenant, user, room)),
+      tie: async (at) => void (await api.database.query('UPDATE messages SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
+    };
+  },
+};
