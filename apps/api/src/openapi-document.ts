@@ -132,7 +132,7 @@ export function buildDocument(app: INestApplication, server: string): OpenAPIObj
   const base = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('ChatAPI')
-    .setDescription('Chat rooms, messages, notifications and webhooks behind one REST API and one real-time channel.')
+    .setDescription('Multi-tenant chat behind one REST API: clients, users, rooms and messages.')
     .setVersion('1.0.0')
     .setLicense('MIT', 'https://opensource.org/license/mit')
     .addServer(server)

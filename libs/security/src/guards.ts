@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { ApiError, forbidden, NIL_ID } from '#libs/common';
 import { CONFIG, type Config } from '#libs/config';
 import { KeyDirectory } from './key-directory.js';
+import { hashKey, sameHash } from './keys.js';
 import type { IdempotencyIntent, Principal } from './principal.js';
 import { RateLimits, type RateState } from './rate-limits.js';
 import { rulesOf } from './route-rules.js';
@@ -68,7 +69,7 @@ export class KeyGuard implements CanActivate {
 
   private anonymous(request: FastifyRequest, context: ExecutionContext): Principal {
     const token = this.config.registrationToken;
-    if (token !== undefined && context.getHandler().name === 'register' && bearerOf(request) !== token) {
+    if (token !== undefined && context.getHandler().name === 'register' && !sameHash(hashKey(bearerOf(request)), hashKey(token))) {
       throw new ApiError('INVALID_CREDENTIALS', 'Registration needs the registration token');
     }
     return {

@@ -52,7 +52,9 @@ export class UnitOfWork {
     intent: IdempotencyIntent,
     work: (tx: Tx) => Promise<T>,
   ): Promise<T> {
-    const identity = [caller.clientId, caller.id, intent.route, intent.key];
+    // By key for a client: a narrower key must not be handed what a wider one was answered.
+    const principal = caller.kind === 'client' ? `key:${caller.keyId}` : caller.id;
+    const identity = [caller.clientId, principal, intent.route, intent.key];
     const hash = createHash('sha256').update(JSON.stringify(intent.body ?? null)).digest();
     // Held until the commit is visible, so whoever gets it sees the record, if there is one.
     const [lock] = await tx.query<{ ok: boolean }>('SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS ok', [
