@@ -33,8 +33,8 @@ export function Returns(
 }
 
 /** The route answers a page of objects. */
-export function ReturnsPage(dto: Type): MethodDecorator {
-  return answer({ kind: 'page', dto, status: 200, errors: [] });
+export function ReturnsPage(dto: Type, options: { errors?: ErrorCode[] } = {}): MethodDecorator {
+  return answer({ kind: 'page', dto, status: 200, errors: options.errors ?? [] });
 }
 
 /** The route answers 204 with an empty body. */

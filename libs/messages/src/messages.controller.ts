@@ -26,7 +26,7 @@ export class MessagesController {
   /** List messages of a room, or of every room the key can see. */
   @Get()
   @Scopes('messages:read')
-  @ReturnsPage(MessageDto)
+  @ReturnsPage(MessageDto, { errors: ['RESOURCE_NOT_FOUND'] })
   list(@Caller() caller: Principal, @Query() query: MessageListQueryDto): Promise<JsonPage> {
     return this.messages.list(caller, query);
   }
