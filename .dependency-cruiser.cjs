@@ -1,7 +1,10 @@
-/** The direction of the tree as rules: apps → features → platform → common, contracts. */
-const BASE = ['common', 'contracts'];
+/*
+ * Which file may import which. The direction is: apps → features → platform → common, contracts; between features only
+ * down one line. `test/architecture/dependency-rules.test.ts` proves every rule on a tree that breaks it.
+ */
 const PLATFORM = ['config', 'database', 'security', 'egress', 'jobs', 'realtime', 'observability'];
-/** Each feature with those it may use. */
+
+/** What each feature may import of the others: everything below it on the line. */
 const FEATURES = {
   clients: [],
   users: ['clients'],
@@ -11,89 +14,187 @@ const FEATURES = {
   webhooks: ['messages', 'rooms', 'users', 'clients'],
 };
 
-const features = Object.keys(FEATURES);
-const libs = (names) => `^libs/(${names.join('|')})/`;
-// Where it is not installed, an import has the package's name for a path.
-const packages = (names) => `(^|/)node_modules/(@types/)?(${names.join('|')})(/|$)|^(${names.join('|')})(/|$)`;
-const TEST = String.raw`^test/|\.test(-support)?\.ts$`;
-const SOURCE = { path: '^(apps|libs)/', pathNot: TEST };
+const anyOf = (names) => `(${names.join('|')})`;
+const lib = (...names) => `^libs/${anyOf(names)}/`;
+const npm = (...names) => `(^|/)node_modules/${anyOf(names)}/`;
 
-const rule = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
+const FEATURE_NAMES = Object.keys(FEATURES);
+const LIB_NAMES = ['common', 'contracts', ...PLATFORM, ...FEATURE_NAMES];
+const TESTS = '\\.test(-support)?\\.ts$|^test/';
+const DOOR = '^libs/[^/]+/src/index\\.ts$';
+const OWN_CODE = '^(apps|libs)/|^ormconfig\\.ts$';
+
+const error = (name, comment, from, to) => ({
+  name,
+  severity: 'error',
+  comment,
+  from,
+  to,
+});
+
+const direction = [
+  error(
+    'known-lib',
+    'A new lib gets its place in the direction first: name it in this file.',
+    { path: '^libs/', pathNot: lib(...LIB_NAMES) },
+    {},
+  ),
+  error(
+    'common-imports-no-lib',
+    'common is the ground: it imports no other lib.',
+    { path: lib('common') },
+    { path: '^(apps|libs)/', pathNot: lib('common') },
+  ),
+  error(
+    'common-without-io',
+    'common has no I/O and no entities, so that anything may import it.',
+    { path: lib('common') },
+    {
+      path: `^(fs|fs/promises|net|tls|dgram|dns|dns/promises|http|https|child_process)$|${npm('pg', 'typeorm', 'ioredis')}`,
+    },
+  ),
+  error(
+    'contracts-import-common-only',
+    'contracts describe; they import nothing but common.',
+    { path: lib('contracts') },
+    { path: '^(apps|libs)/', pathNot: lib('contracts', 'common') },
+  ),
+  error(
+    'platform-below-features',
+    'A platform lib knows no feature: the feature hands in what differs.',
+    { path: lib(...PLATFORM) },
+    { path: lib(...FEATURE_NAMES) },
+  ),
+  error('libs-below-apps', 'A lib knows no app.', { path: '^libs/' }, { path: '^apps/' }),
+  error(
+    'apps-stand-alone',
+    'What two apps share is a lib.',
+    { path: '^apps/([^/]+)/' },
+    { path: '^apps/', pathNot: '^apps/$1/' },
+  ),
+  ...FEATURE_NAMES.map((name) =>
+    error(
+      `feature-line-${name}`,
+      `${name} may import ${FEATURES[name].join(', ') || 'no other feature'}; anything upward is an event.`,
+      { path: lib(name) },
+      {
+        path: lib(...FEATURE_NAMES.filter((other) => other !== name && !FEATURES[name].includes(other))),
+      },
+    ),
+  ),
+];
+
+const doors = [
+  error(
+    'front-door',
+    'Another lib is reached through its index and nothing deeper.',
+    { path: '^libs/([^/]+)/' },
+    { path: '^libs/', pathNot: ['^libs/$1/', DOOR] },
+  ),
+  error(
+    'front-door-from-outside',
+    'A lib is reached through its index and nothing deeper.',
+    { path: '^apps/|^ormconfig\\.ts$' },
+    { path: '^libs/', pathNot: DOOR },
+  ),
+  error(
+    'lib-by-its-name',
+    'Another lib is imported as #libs/<name>, never by a relative path.',
+    { path: '^libs/([^/]+)/' },
+    { path: '^libs/', pathNot: '^libs/$1/', dependencyTypesNot: ['aliased'] },
+  ),
+  error(
+    'lib-by-its-name-from-outside',
+    'A lib is imported as #libs/<name>, never by a relative path.',
+    { path: '^apps/|^ormconfig\\.ts$' },
+    { path: '^libs/', dependencyTypesNot: ['aliased'] },
+  ),
+  error(
+    'not-through-own-door',
+    'Inside a lib files import each other directly: its own index would make a cycle.',
+    { path: '^libs/([^/]+)/' },
+    { path: '^libs/$1/src/index\\.ts$' },
+  ),
+];
+
+const cycles = [
+  error(
+    'no-cycles',
+    'Two files that need each other at run time load in an order nobody chose. Types alone may (entity relations).',
+    {},
+    { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+  ),
+  {
+    ...error(
+      'no-lib-cycles',
+      'Two libs that need each other are one lib.',
+      { path: '^libs/[^/]+/src$' },
+      { path: '^libs/[^/]+/src$', circular: true },
+    ),
+    scope: 'folder',
+  },
+];
+
+const roles = [
+  error(
+    'service-not-to-controller',
+    'Rules do not know how they are called: only a module names its controllers and gateways.',
+    { path: '^libs/', pathNot: `\\.module\\.ts$|/index\\.ts$` },
+    { path: '\\.(controller|gateway)\\.ts$' },
+  ),
+  error(
+    'controller-not-to-repository',
+    'A controller says who may and hands over to a service.',
+    { path: '\\.(controller|gateway)\\.ts$' },
+    { path: `\\.repository\\.ts$|${npm('typeorm', '@nestjs/typeorm', 'pg')}` },
+  ),
+  error(
+    'entity-inside-persistence',
+    'An entity is the shape of a row: outside the repository the DTO speaks.',
+    {
+      path: '^(apps|libs)/',
+      pathNot: `\\.(entity|repository|mapper|module)\\.ts$|/index\\.ts$|${lib('database')}`,
+    },
+    { path: '\\.entity\\.ts$' },
+  ),
+  error(
+    'bull-only-in-jobs',
+    'Bull is an engine behind the JobEngine port.',
+    { pathNot: lib('jobs') },
+    { path: npm('bull', '@nestjs/bull', '@nestjs/bull-shared') },
+  ),
+];
+
+const packages = [
+  error('not-to-test-code', 'What ships does not import what tests it.', { path: OWN_CODE }, { path: TESTS }),
+  error(
+    'not-to-dev-dependency',
+    'The image has production dependencies only.',
+    { path: OWN_CODE },
+    { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+  ),
+  error(
+    'listed-package',
+    'An imported package stands in package.json, or an update of another one takes it away.',
+    {},
+    { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+  ),
+  error('resolvable', 'The import leads nowhere.', {}, { couldNotResolve: true }),
+];
 
 module.exports = {
-  forbidden: [
-    rule(
-      'known-lib',
-      'A new lib gets its place in this file first.',
-      { path: '^libs/', pathNot: libs([...BASE, ...PLATFORM, ...features]) },
-      {},
-    ),
-    rule(
-      'base-uses-nothing',
-      'common and contracts stand below everything.',
-      { path: libs(BASE) },
-      { path: '^(apps|libs)/', pathNot: libs(BASE) },
-    ),
-    rule(
-      'platform-not-up',
-      'The platform knows no feature and no app.',
-      { path: libs(PLATFORM) },
-      { path: ['^apps/', libs(features)] },
-    ),
-    rule('feature-not-app', 'Apps compose features, never the reverse.', { path: libs(features) }, { path: '^apps/' }),
-    ...features.map((feature) =>
-      rule(
-        `feature-order-${feature}`,
-        'webhooks, notifications → messages → rooms → users → clients; upward goes by event.',
-        { path: libs([feature]) },
-        { path: libs(features.filter((other) => other !== feature && !FEATURES[feature].includes(other))) },
-      ),
-    ),
-    rule(
-      'lib-door',
-      'Another lib is reached through its src/index only.',
-      { path: '^libs/([^/]+)/' },
-      { path: '^libs/', pathNot: ['^libs/$1/', String.raw`^libs/[^/]+/src/index\.ts$`] },
-    ),
-    rule(
-      'lib-door-app',
-      'An app reaches a lib through its src/index only.',
-      { path: '^apps/' },
-      { path: '^libs/', pathNot: String.raw`^libs/[^/]+/src/index\.ts$` },
-    ),
-    // Types are gone at run time; entities refer to one another by `import type`.
-    rule(
-      'no-cycle',
-      'A cycle has no load order.',
-      {},
-      { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
-    ),
-    rule(
-      'controller-not-storage',
-      'A controller says who may and hands over.',
-      { path: String.raw`\.controller\.ts$` },
-      { path: [String.raw`\.repository\.ts$`, packages(['pg', 'typeorm', '@nestjs/typeorm'])] },
-    ),
-    rule(
-      'service-not-controller',
-      'Rules do not know the transport.',
-      { path: String.raw`\.service\.ts$` },
-      { path: String.raw`\.controller\.ts$` },
-    ),
-    rule('source-not-test', 'What ships does not load tests.', SOURCE, { path: TEST }),
-    rule(
-      'bull-in-jobs',
-      'Bull is one engine behind the port of libs/jobs.',
-      { path: '^(apps|libs|test)/', pathNot: '^libs/jobs/' },
-      { path: packages(['bull', 'bullmq', '@nestjs/bull', '@nestjs/bullmq']) },
-    ),
-  ],
+  forbidden: [...direction, ...doors, ...cycles, ...roles, ...packages],
   options: {
-    tsPreCompilationDeps: true,
-    doNotFollow: { path: 'node_modules' },
+    // Tests may import what they like; what is listed here is seen as a target and never as a source.
+    doNotFollow: { path: ['node_modules', TESTS] },
     exclude: { path: '^(dist|data)/' },
-    // package.json maps #libs/* to dist; the rules look at the sources.
-    webpackConfig: { fileName: `${__dirname}/scripts/lib-alias.cjs` },
-    enhancedResolveOptions: { conditionNames: ['import', 'node', 'default'] },
+    tsPreCompilationDeps: true,
+    // package.json maps #libs/* to the build; this maps it back to the sources, types included.
+    tsConfig: { fileName: 'tsconfig.dependencies.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
+    metrics: false,
   },
 };

@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { relative, resolve } from 'node:path';
 import type { run } from 'node:test';
 import { inspect } from 'node:util';
 
@@ -24,6 +24,8 @@ interface FileCount {
   fail: number;
   skip: number;
   durationMs: number;
+  /** What the file wrote, shown if it fails: where it could not even load, nothing else says why. */
+  output: string;
 }
 
 /** Prints failures in full, one line per file, and closing totals in the lines of node's own reporters. */
@@ -32,18 +34,26 @@ export async function report(events: ReturnType<typeof run>): Promise<TestTotals
   const files = new Map<string, FileCount>();
   const skips: { name: string; reason: string }[] = [];
   for await (const event of events) {
+    if (event.type === 'test:stdout' || event.type === 'test:stderr') {
+      countOf(files, relative(process.cwd(), event.data.file)).output += event.data.message;
+    }
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const test = event.data as Finished;
     const file = relative(process.cwd(), test.file ?? '(no file)');
     const count = countOf(files, file);
     if (test.nesting === 0) count.durationMs += test.details.duration_ms;
     if (event.type === 'test:fail' && !test.todo) printFailure(file, test);
-    if (test.details.type === 'suite') {
-      // A suite whose own hook failed has no failed test to speak for it.
-      if (event.type === 'test:fail' && !isOnlyItsTests(test)) count.fail++;
-    } else if (isSkipped(test)) {
+    // A skipped suite tells nothing of its tests, so it counts itself.
+    if (isSkipped(test)) {
       count.skip++;
       skips.push({ name: test.name, reason: String(test.skip || test.todo) });
+    } else if (test.details.type === 'suite') {
+      // A suite whose own hook failed has no failed test to speak for it.
+      if (event.type === 'test:fail' && !isOnlyItsTests(test)) count.fail++;
+    } else if (event.type === 'test:pass' && isWholeFile(test)) {
+      // The runner calls a file without tests a passed test.
+      console.log(`\n✖ ${file}: has no tests\n`);
+      count.fail++;
     } else if (event.type === 'test:pass') count.pass++;
     else count.fail++;
   }
@@ -51,9 +61,13 @@ export async function report(events: ReturnType<typeof run>): Promise<TestTotals
   return { ...totals, skips };
 }
 
+function isWholeFile({ name, nesting, file }: Finished): boolean {
+  return nesting === 0 && file !== undefined && resolve(name) === resolve(file);
+}
+
 function countOf(files: Map<string, FileCount>, file: string): FileCount {
   let count = files.get(file);
-  if (!count) files.set(file, (count = { pass: 0, fail: 0, skip: 0, durationMs: 0 }));
+  if (!count) files.set(file, (count = { pass: 0, fail: 0, skip: 0, durationMs: 0, output: '' }));
   return count;
 }
 
@@ -73,7 +87,8 @@ function printFailure(file: string, test: Finished): void {
 
 function printTotals(files: Map<string, FileCount>, durationMs: number): { tests: number; failed: number } {
   const sum = { pass: 0, fail: 0, skip: 0 };
-  for (const [file, { pass, fail, skip, durationMs: ms }] of files) {
+  for (const [file, { pass, fail, skip, durationMs: ms, output }] of files) {
+    if (fail > 0 && output) console.log(`\n-- output of ${file}\n${output}`);
     const skipped = skip > 0 ? `, ${skip} skipped` : '';
     console.log(`${fail > 0 ? '✖' : '✔'} ${file}  ${pass} passed, ${fail} failed${skipped}  ${Math.round(ms)} ms`);
     sum.pass += pass;

@@ -60,6 +60,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
       exposedHeaders: ['X-Request-Id', 'X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset', 'Retry-After', 'Idempotency-Replayed'],
     });
   }
-  addDocsPages(app, buildDocument(app, config.publicUrl));
+  // Relative to wherever the page was opened: Try it out works behind any host name and under the pages' own policy.
+  addDocsPages(app, buildDocument(app, '/'));
   return app;
 }

@@ -128,14 +128,14 @@ function describe(operation: Operation, handler: Handler, schemas: Record<string
 }
 
 /** The OpenAPI 3.1 document, made from the controllers' and DTOs' own metadata. */
-export function buildDocument(app: INestApplication, publicUrl: string): OpenAPIObject {
+export function buildDocument(app: INestApplication, server: string): OpenAPIObject {
   const base = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('ChatAPI')
     .setDescription('Chat rooms, messages, notifications and webhooks behind one REST API and one real-time channel.')
     .setVersion('1.0.0')
     .setLicense('MIT', 'https://opensource.org/license/mit')
-    .addServer(publicUrl)
+    .addServer(server)
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A client key (ck_live_…) or a user key (sk_user_…).' }, 'apiKey')
     .build();
   const document = SwaggerModule.createDocument(app, base, { operationIdFactory: operationId });

@@ -81,6 +81,9 @@ export class Database implements Sql {
     const connection = await this.pool.connect();
     const committed: (() => void)[] = [];
     let broken: Error | undefined;
+    // The session may end between two statements, when nobody else listens; unheard, that ends the process.
+    const onError = (error: Error): void => void (broken = error);
+    connection.on('error', onError);
     try {
       await connection.query('BEGIN');
       const result = await work(transactionOn(connection, committed));
@@ -92,6 +95,7 @@ export class Database implements Sql {
       throw error;
     } finally {
       connection.release(broken);
+      connection.off('error', onError);
     }
   }
 }

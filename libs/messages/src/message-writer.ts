@@ -27,6 +27,8 @@ export const SEND_EXECUTOR = Symbol('SendExecutor');
 /** The error of a send that certainly was not stored because no connection was to be had. */
 class NotSent extends Error {}
 
+const ignore = (): void => undefined;
+
 /** Runs the batch as one named statement on connections of its own, so that no slow read delays a send. */
 @Injectable()
 export class PostgresSendExecutor implements SendExecutor {
@@ -51,6 +53,8 @@ export class PostgresSendExecutor implements SendExecutor {
     } catch (error) {
       throw new NotSent('not sent', { cause: error });
     }
+    // The session may end just after the answer, before the pool listens again; unheard, that ends the process.
+    connection.on('error', ignore);
     try {
       const { rows } = await connection.query({ name: 'send', text: SEND_SQL, values: sendParams(sends) });
       connection.release();
@@ -58,6 +62,8 @@ export class PostgresSendExecutor implements SendExecutor {
     } catch (error) {
       connection.release(!isStatementFault(error));
       throw error;
+    } finally {
+      connection.off('error', ignore);
     }
   }
 

@@ -2,7 +2,7 @@ import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 
 /** A room. */
 @Entity('rooms')
-@Index('rooms_direct_key', ['clientId', 'directKey'], { unique: true })
+@Index('rooms_direct_key', { synchronize: false })
 @ForeignKey('ClientEntity', ['clientId'], ['id'], { name: 'rooms_client_fkey', onDelete: 'CASCADE' })
 @ForeignKey('UserEntity', ['clientId', 'createdBy'], ['clientId', 'id'], { name: 'rooms_created_by_fkey' })
 export class RoomEntity {
@@ -81,7 +81,7 @@ export class RoomCounterEntity {
 /** A user in a room; the row stays when the user leaves. */
 @Entity('room_members')
 @Index('room_members_user_idx', { synchronize: false })
-@Index('room_members_change_idx', ['clientId', 'roomId', 'changeSeq'])
+@Index('room_members_change_idx', { synchronize: false })
 @ForeignKey(() => RoomEntity, ['clientId', 'roomId'], ['clientId', 'id'], { name: 'room_members_room_fkey', onDelete: 'CASCADE' })
 @ForeignKey('UserEntity', ['clientId', 'userId'], ['clientId', 'id'], { name: 'room_members_user_fkey', onDelete: 'CASCADE' })
 export class RoomMemberEntity {

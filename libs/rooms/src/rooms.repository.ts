@@ -47,7 +47,7 @@ export class RoomsRepository {
     const rows = await tx.query(
       `INSERT INTO rooms (client_id, id, name, description, room_type, visibility, max_members, meta, created_by, direct_key,
          created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now(), now())
-       ON CONFLICT (client_id, direct_key) DO NOTHING RETURNING id`,
+       ON CONFLICT (client_id, direct_key) WHERE direct_key IS NOT NULL DO NOTHING RETURNING id`,
       [clientId, room.id, room.name, room.description, room.roomType, room.visibility, room.maxMembers, room.meta,
         room.createdBy, room.directKey],
     );

@@ -3,8 +3,8 @@ import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 /** An end user of a client. A deleted one keeps its row, without personal fields, for the messages it sent. */
 @Entity('users')
 @Index('users_email_key', { synchronize: false })
-@Index('users_username_key', ['clientId', 'username'], { unique: true })
-@Index('users_external_id_key', ['clientId', 'externalId'], { unique: true })
+@Index('users_username_key', { synchronize: false })
+@Index('users_external_id_key', { synchronize: false })
 @ForeignKey('ClientEntity', ['clientId'], ['id'], { name: 'users_client_fkey', onDelete: 'CASCADE' })
 export class UserEntity {
   @PrimaryColumn('uuid', { name: 'client_id', primaryKeyConstraintName: 'users_pkey' })

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { ApiError } from '#libs/common';
+import { Database, migrate } from '#libs/database';
+import { MessageWriter, PostgresSendExecutor } from './message-writer.js';
+import type { MessageSend, SendOutcome } from './message-sends.js';
+
+// A database of its own, so that the connections it kills are nobody else's.
+describe('MessageWriter on PostgreSQL', () => {
+  const server = process.env['TEST_DATABASE_URL']!;
+  const name = `writer_${randomUUID().replaceAll('-', '')}`;
+  const client = randomUUID();
+  const user = randomUUID();
+  const rooms = Array.from({ length: 5 }, () => randomUUID());
+  let admin: Database;
+  let database: Database;
+  let writer: MessageWriter;
+
+  before(async () => {
+    admin = new Database(server, { max: 1 });
+    await admin.query(`CREATE DATABASE ${name} TEMPLATE template0`);
+    const url = server.replace(/\/[^/?]+(\?|$)/, `/${name}$1`);
+    await migrate(url);
+    database = new Database(url);
+    writer = new MessageWriter(new PostgresSendExecutor(database));
+    await database.query(`INSERT INTO clients (id, name, created_at, updated_at) VALUES ($1, 'c', now(), now())`, [
+      client,
+    ]);
+    await database.query(
+      `INSERT INTO users (client_id, id, email, username, created_at, updated_at) VALUES ($1, $2, 'e', 'u', now(), now())`,
+      [client, user],
+    );
+    for (const room of rooms) {
+      await database.query(
+        `INSERT INTO rooms (client_id, id, name, room_type, visibility, max_members, created_at, updated_at)
+         VALUES ($1, $2, 'r', 'group', 'public', 100, now(), now())`,
+        [client, room],
+      );
+      await database.query('INSERT INTO room_counters (client_id, room_id, last_change_at) VALUES ($1, $2, now())', [
+        client,
+        room,
+      ]);
+      await database.query(
+        `INSERT INTO room_members (client_id, room_id, user_id, role, joined_at, change_seq) VALUES ($1, $2, $3, 'owner', now(), 0)`,
+        [client, room, user],
+      );
+    }
+  });
+
+  after(async () => {
+    await writer.onApplicationShutdown();
+    await database.close();
+    await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
+    await admin.close();
+  });
+
+  function aSend(n: number): MessageSend {
+    return {
+      clientId: client,
+      roomId: rooms[n % rooms.length]!,
+      senderId: user,
+      asMember: true,
+      content: `message ${n}`,
+      type: 'text',
+      meta: {},
+      replyTo: null,
+      clientMessageId: `c-${n}`,
+    };
+  }
+
+  it('answers every send while its connections are killed, and resends never double', async () => {
+    const SENDS = 3_000;
+    const LANES = 200;
+    let unknown = 0;
+    let kills = 0;
+    let done = false;
+    const killing = (async () => {
+      while (!done) {
+        // Only in mid-statement, so that the outcome of a flush really is in question.
+        const killed = await database.query<{ ok: boolean }>(
+          `SELECT pg_terminate_backend(pid) AS ok FROM pg_stat_activity WHERE datname = current_database()
+             AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%send_messages%'`,
+        );
+        kills += killed.length;
+        // Lets some flushes through, or nothing would ever be stored.
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    })();
+    const outcomes: SendOutcome[] = [];
+    const deliver = async (n: number): Promise<void> => {
+      for (;;) {
+        try {
+          outcomes[n] = await writer.send(aSend(n));
+          return;
+        } catch (error) {
+          assert.ok(error instanceof ApiError, String(error));
+          assert.equal(error.status, 503, error.message);
+          unknown++;
+        }
+      }
+    };
+    let next = 0;
+    const lane = async () => {
+      while (next < SENDS) await deliver(next++);
+    };
+    await Promise.all(Array.from({ length: LANES }, lane)).finally(() => (done = true));
+    await killing;
+    assert.ok(kills > 0 && unknown > 0, `connections were killed in mid-flush (${kills}, ${unknown} unknown)`);
+    assert.ok(outcomes.every(({ verdict }) => verdict === 'created' || verdict === 'existing'));
+    const stored = await database.query<{
+      room_id: string;
+      n: number;
+      seqs: number;
+      last: number;
+      counted: number;
+      seq: number;
+    }>(
+      `SELECT x.room_id, count(*) AS n, count(DISTINCT x.seq) AS seqs, max(x.seq) AS last, min(c.message_count) AS counted,
+         min(c.seq) AS seq FROM messages x JOIN room_counters c ON c.room_id = x.room_id GROUP BY x.room_id`,
+    );
+    const each = SENDS / rooms.length;
+    assert.equal(stored.length, rooms.length);
+    for (const { n, seqs, last, counted, seq } of stored) {
+      assert.deepEqual([n, seqs, last, counted, seq], [each, each, each, each, each]);
+    }
+  });
+
+  it('lets a row PostgreSQL refuses fail alone', async () => {
+    const bad = { ...aSend(1), meta: { text: 'a\0b' }, clientMessageId: null };
+    const sends = [{ ...aSend(2), clientMessageId: null }, bad, { ...aSend(3), clientMessageId: null }];
+    const results = await Promise.allSettled([
+      writer.send({ ...aSend(4), clientMessageId: null }),
+      ...sends.map((s) => writer.send(s)),
+    ]);
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+    );
+  });
+
+  it('says that nothing was sent when no connection is to be had', async () => {
+    const nowhere = new Database('postgresql://u:p@127.0.0.1:1/none');
+    const lost = new MessageWriter(new PostgresSendExecutor(nowhere));
+    await assert.rejects(
+      lost.send(aSend(1)),
+      (error: ApiError) => error.status === 503 && /was not sent/.test(error.message),
+    );
+    await lost.onApplicationShutdown();
+    await nowhere.close();
+  });
+});

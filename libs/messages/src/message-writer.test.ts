@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ApiError } from '#libs/common';
+import { MessageWriter, type SendExecutor } from './message-writer.js';
+import type { MessageSend, SendOutcome } from './message-sends.js';
+
+const ROOM = 'room';
+
+function aSend(content: string, clientMessageId: string | null = null): MessageSend {
+  return {
+    clientId: 'client',
+    roomId: ROOM,
+    senderId: 'user',
+    asMember: true,
+    content,
+    type: 'text',
+    meta: {},
+    replyTo: null,
+    clientMessageId,
+  };
+}
+
+/** Holds every batch until the test answers it. */
+class HeldExecutor implements SendExecutor {
+  readonly batches: string[][] = [];
+  closed = false;
+  private held: {
+    sends: MessageSend[];
+    resolve: (outcomes: SendOutcome[]) => void;
+    reject: (error: unknown) => void;
+  }[] = [];
+
+  execute(sends: MessageSend[]): Promise<SendOutcome[]> {
+    this.batches.push(sends.map((send) => send.content));
+    return new Promise((resolve, reject) => this.held.push({ sends, resolve, reject }));
+  }
+
+  async succeed(): Promise<void> {
+    const { sends, resolve } = this.held.shift()!;
+    resolve(sends.map(outcomeOf));
+    await turn();
+  }
+
+  async fail(error: unknown): Promise<void> {
+    this.held.shift()!.reject(error);
+    await turn();
+  }
+
+  get running(): number {
+    return this.held.length;
+  }
+
+  close(): Promise<void> {
+    this.closed = true;
+    return Promise.resolve();
+  }
+}
+
+/** Answers at once by a rule. */
+class RuleExecutor implements SendExecutor {
+  readonly batches: string[][] = [];
+
+  constructor(private readonly rule: (sends: MessageSend[], run: number) => SendOutcome[]) {}
+
+  async execute(sends: MessageSend[]): Promise<SendOutcome[]> {
+    this.batches.push(sends.map((send) => send.content));
+    await Promise.resolve();
+    return this.rule(sends, this.batches.length);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function outcomeOf(send: MessageSend): SendOutcome {
+  return { verdict: 'created', messageId: send.content, message: undefined };
+}
+
+function fault(code?: string): Error {
+  return Object.assign(new Error('Connection terminated unexpectedly'), code ? { code } : {});
+}
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+const range = (n: number) => Array.from({ length: n }, (_, index) => index);
+
+function is503(words: RegExp) {
+  return (error: unknown) => {
+    assert.ok(error instanceof ApiError, String(error));
+    assert.equal(error.status, 503);
+    assert.match(error.message, words);
+    assert.ok(error.retryAfterSeconds! >= 1);
+    return true;
+  };
+}
+
+describe('MessageWriter', () => {
+  it('executes a lone send in the tick it arrives in', async () => {
+    const executor = new HeldExecutor();
+    const sent = new MessageWriter(executor).send(aSend('a'));
+    assert.deepEqual(executor.batches, [['a']]);
+    await executor.succeed();
+    assert.equal((await sent).messageId, 'a');
+  });
+
+  it('groups what arrives during a flush, in order of arrival, one flush at a time', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor);
+    const sent = ['a', 'b', 'c', 'd'].map((content) => writer.send(aSend(content)));
+    await turn();
+    assert.deepEqual(executor.batches, [['a']]);
+    assert.equal(writer.depth, 3);
+    await executor.succeed();
+    assert.deepEqual(executor.batches, [['a'], ['b', 'c', 'd']]);
+    assert.equal(executor.running, 1);
+    await executor.succeed();
+    assert.deepEqual(
+      (await Promise.all(sent)).map((outcome) => outcome.messageId),
+      ['a', 'b', 'c', 'd'],
+    );
+    assert.equal(writer.depth, 0);
+  });
+
+  it('goes on at once with a lone send after a rest', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor);
+    for (const content of ['a', 'b']) {
+      const sent = writer.send(aSend(content));
+      assert.equal(executor.running, 1);
+      await executor.succeed();
+      await sent;
+    }
+    assert.deepEqual(executor.batches, [['a'], ['b']]);
+  });
+
+  it('keeps the order of arrival over many batches', async () => {
+    const executor = new RuleExecutor((sends) => sends.map(outcomeOf));
+    const writer = new MessageWriter(executor);
+    await Promise.all(range(1000).map((n) => writer.send(aSend(`${n}`))));
+    assert.deepEqual(executor.batches.flat(), range(1000).map(String));
+    assert.ok(executor.batches.every((batch) => batch.length <= 256));
+  });
+
+  it('lets one bad row fail alone', async () => {
+    const executor = new RuleExecutor((sends) => {
+      if (sends.some((send) => send.content === 'bad')) throw fault('23514');
+      return sends.map(outcomeOf);
+    });
+    const writer = new MessageWriter(executor);
+    const results = await Promise.allSettled(['first', 'a', 'bad', 'b'].map((content) => writer.send(aSend(content))));
+    assert.deepEqual(
+      results.map((result) => result.status),
+      ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+    );
+    assert.equal((results[2] as PromiseRejectedResult).reason.code, '23514');
+    assert.deepEqual(executor.batches, [['first'], ['a', 'bad', 'b'], ['a'], ['bad'], ['b']]);
+  });
+
+  for (const code of ['40P01', '40001']) {
+    it(`runs a batch again after ${code}`, async () => {
+      const executor = new RuleExecutor((sends, run) => {
+        if (run === 1) throw fault(code);
+        return sends.map(outcomeOf);
+      });
+      assert.equal((await new MessageWriter(executor).send(aSend('a'))).messageId, 'a');
+      assert.deepEqual(executor.batches, [['a'], ['a']]);
+    });
+  }
+
+  it('answers 503 when a deadlock comes back every time, and goes on afterwards', async () => {
+    let broken = true;
+    const executor = new RuleExecutor((sends) => {
+      if (broken) throw fault('40P01');
+      return sends.map(outcomeOf);
+    });
+    const writer = new MessageWriter(executor);
+    await assert.rejects(writer.send(aSend('a')), is503(/contended/));
+    broken = false;
+    assert.equal((await writer.send(aSend('b'))).messageId, 'b');
+  });
+
+  for (const [name, error] of [
+    ['a lost connection', fault()],
+    ['ECONNRESET', fault('ECONNRESET')],
+    ['a terminated backend', fault('57P01')],
+    ['a time-out of the driver', new Error('Query read timeout')],
+  ] as const) {
+    it(`tells every send of the flush that the outcome is unknown after ${name}`, async () => {
+      const executor = new HeldExecutor();
+      const writer = new MessageWriter(executor);
+      const first = writer.send(aSend('first'));
+      const flushed = ['a', 'b', 'c'].map((content) => writer.send(aSend(content)));
+      await executor.succeed();
+      await first;
+      const later = writer.send(aSend('later'));
+      const answered = Promise.all(flushed.map((sent) => assert.rejects(sent, is503(/unknown.*client_message_id/))));
+      await executor.fail(error);
+      await answered;
+      assert.deepEqual(executor.batches.at(-1), ['later'], 'who waited goes on');
+      await executor.succeed();
+      assert.equal((await later).messageId, 'later');
+    });
+  }
+
+  it('refuses the send that is one too many, and drops none that waits', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor);
+    const first = writer.send(aSend('first'));
+    const waiting = range(10_000).map((n) => writer.send(aSend(`${n}`)));
+    await assert.rejects(writer.send(aSend('one too many')), is503(/Too many/));
+    assert.equal(writer.depth, 10_000);
+    await executor.succeed();
+    await first;
+    const room = writer.send(aSend('there is room again'));
+    while (executor.running > 0) await executor.succeed();
+    assert.deepEqual(
+      (await Promise.all(waiting)).map((outcome) => outcome.messageId),
+      range(10_000).map(String),
+    );
+    await room;
+    assert.ok(!executor.batches.flat().includes('one too many'));
+  });
+
+  it('puts a resend of what is in the batch into the next one', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor);
+    const sent = [
+      writer.send(aSend('first')),
+      writer.send(aSend('a', 'x')),
+      writer.send(aSend('a again', 'x')),
+      writer.send(aSend('b', 'y')),
+      writer.send(aSend('a a third time', 'x')),
+      writer.send({ ...aSend('of another sender', 'x'), senderId: 'another' }),
+      writer.send({ ...aSend('of another room', 'x'), roomId: 'another' }),
+    ];
+    for (let flush = 0; flush < 4; flush++) await executor.succeed();
+    await Promise.all(sent);
+    assert.deepEqual(executor.batches, [
+      ['first'],
+      ['a', 'b', 'of another sender', 'of another room'],
+      ['a again'],
+      ['a a third time'],
+    ]);
+  });
+
+  it('closes its connections when the application ends', async () => {
+    const executor = new HeldExecutor();
+    await new MessageWriter(executor).onApplicationShutdown();
+    assert.ok(executor.closed);
+  });
+});
