@@ -55,7 +55,10 @@ function routesOf(api: TestApi): Route[] {
 
 /** The classes of the `@Body()` and `@Query()` parameters of a route. */
 function inputsOf({ controller, method }: Route): { kind: number; data: unknown; type: unknown }[] {
-  const args = (Reflect.getMetadata(ROUTE_ARGS, controller, method) ?? {}) as Record<string, { index: number; data: unknown }>;
+  const args = (Reflect.getMetadata(ROUTE_ARGS, controller, method) ?? {}) as Record<
+    string,
+    { index: number; data: unknown }
+  >;
   const types = Reflect.getMetadata('design:paramtypes', controller.prototype as object, method) as unknown[];
   return Object.entries(args)
     .map(([key, { index, data }]) => ({ kind: Number.parseInt(key, 10), data, type: types[index] }))

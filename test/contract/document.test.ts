@@ -45,7 +45,8 @@ describe('The OpenAPI document', () => {
       assert.match(spec.operationId ?? '', /^[a-z]\w+_\w+$/, name);
       assert.ok(spec.summary?.length > 5, `${name}: no summary`);
       assert.ok(spec.tags?.length === 1, `${name}: no tag`);
-      if (spec.security.length > 0) assert.match(spec.description, /^Needs a/m, `${name}: does not say what key it needs`);
+      if (spec.security.length > 0)
+        assert.match(spec.description, /^Needs a/m, `${name}: does not say what key it needs`);
     }
   });
 
@@ -56,7 +57,8 @@ describe('The OpenAPI document', () => {
       for (const [status, response] of errors) {
         const what = `${name} ${status}`;
         const named: string[] = response.description.split(', ');
-        for (const code of named) assert.ok(codes.has(code) && ERROR_STATUS[code as 'CONFLICT'] === Number(status), what);
+        for (const code of named)
+          assert.ok(codes.has(code) && ERROR_STATUS[code as 'CONFLICT'] === Number(status), what);
         assert.equal(response.content[JSON_TYPE].schema.$ref, '#/components/schemas/Error', what);
         assert.equal(faults(response.content[JSON_TYPE].schema, response.content[JSON_TYPE].example), '', what);
       }
@@ -126,10 +128,15 @@ describe('The OpenAPI document', () => {
       assert.equal(faults(schema, reply.body), '', `${name} ${reply.status}`);
       return reply.body.data;
     };
-    const exampleOf = (name: string) => operations.find((one) => one.name === name)!.spec.requestBody.content[JSON_TYPE].example;
+    const exampleOf = (name: string) =>
+      operations.find((one) => one.name === name)!.spec.requestBody.content[JSON_TYPE].example;
     const user = await ask('POST /users', '/users', exampleOf('POST /users'));
     const room = await ask('POST /rooms', '/rooms', { name: 'A room', owner_id: user.id });
-    const message = await ask('POST /messages', '/messages', { room_id: room.id, content: 'hello', sender_id: user.id });
+    const message = await ask('POST /messages', '/messages', {
+      room_id: room.id,
+      content: 'hello',
+      sender_id: user.id,
+    });
     await ask('GET /users', '/users');
     await ask('GET /users', '/users?size=0');
     await ask('GET /users/{user_id}', `/users/${user.id}`);

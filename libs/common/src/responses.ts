@@ -29,7 +29,13 @@ export function Returns(
   dto: Type,
   options: { status?: number; alsoStatus?: number; errors?: ErrorCode[] } = {},
 ): MethodDecorator {
-  return answer({ kind: 'one', dto, status: options.status ?? 200, alsoStatus: options.alsoStatus, errors: options.errors ?? [] });
+  return answer({
+    kind: 'one',
+    dto,
+    status: options.status ?? 200,
+    alsoStatus: options.alsoStatus,
+    errors: options.errors ?? [],
+  });
 }
 
 /** The route answers a page of objects. */

@@ -39,7 +39,10 @@ describe('Keys', () => {
     assert.match(tenant.key, /^ck_live_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}$/);
     assert.match(key, /^ck_live_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}$/);
     assert.match(user.key, /^sk_user_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}$/);
-    const stored = await api.database.query<{ row: string }>('SELECT k::text AS row FROM api_keys k WHERE client_id = $1', [tenant.id]);
+    const stored = await api.database.query<{ row: string }>(
+      'SELECT k::text AS row FROM api_keys k WHERE client_id = $1',
+      [tenant.id],
+    );
     assert.equal(stored.length, 3);
     const text = stored.map(({ row }) => row).join();
     for (const one of [tenant.key, key, user.key]) assert.ok(!text.includes(one.slice(17)), 'a secret is stored');
@@ -97,7 +100,9 @@ describe('Keys', () => {
       assertInvalid(await mint(tenant.key, { scopes }), ['scopes'], JSON.stringify(scopes));
     }
     const scopes = ['users:read'];
-    assertInvalid(await mint(tenant.key, { scopes, expires_at: new Date(Date.now() - 1000).toISOString() }), ['expires_at']);
+    assertInvalid(await mint(tenant.key, { scopes, expires_at: new Date(Date.now() - 1000).toISOString() }), [
+      'expires_at',
+    ]);
     assertInvalid(await mint(tenant.key, { scopes, name: 'n'.repeat(256) }), ['name']);
     assert.equal((await mint(tenant.key, { scopes, name: 'n'.repeat(255) })).status, 201);
   });
@@ -107,7 +112,10 @@ describe('Keys', () => {
     const { key } = await minted(tenant, ['users:write', 'rooms:read']);
     const name = randomUUID();
     const created = await api.call('POST', '/users', { key, body: { email: `${name}@example.com`, username: name } });
-    const login = await api.call('POST', '/users/login', { key, body: { user_id: created.body.data.id, device: 'phone' } });
+    const login = await api.call('POST', '/users/login', {
+      key,
+      body: { user_id: created.body.data.id, device: 'phone' },
+    });
     for (const reply of [created, login]) {
       assert.ok(reply.status < 300, reply.text);
       const user = reply.body.data.scoped_api_key;
@@ -116,7 +124,11 @@ describe('Keys', () => {
       for (const path of ['/messages', '/users/me']) {
         assertError(await api.call('GET', path, { key: user }), 403, 'INSUFFICIENT_PERMISSIONS', path);
       }
-      assertError(await api.call('POST', '/rooms', { key: user, body: { name: 'A room' } }), 403, 'INSUFFICIENT_PERMISSIONS');
+      assertError(
+        await api.call('POST', '/rooms', { key: user, body: { name: 'A room' } }),
+        403,
+        'INSUFFICIENT_PERMISSIONS',
+      );
     }
     assert.ok(!USER_SCOPES.includes('clients:write'));
   });
@@ -184,7 +196,9 @@ describe('Keys', () => {
     assertError(await rotate(tenant.key, {}), 403, 'INSUFFICIENT_PERMISSIONS');
     const masters = async () => {
       const listed = await api.call('GET', '/clients/me/keys', { key: reply.body.data.key });
-      return listed.body.data.filter((one: { is_master: boolean }) => one.is_master).map((one: { id: string }) => one.id);
+      return listed.body.data
+        .filter((one: { is_master: boolean }) => one.is_master)
+        .map((one: { id: string }) => one.id);
     };
     assert.deepEqual(await masters(), [reply.body.data.id]);
     const past = `UPDATE api_keys SET expires_at = now() - interval '1 second' WHERE client_id = $1 AND NOT is_master`;

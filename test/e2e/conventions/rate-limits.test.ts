@@ -26,7 +26,11 @@ function assertTooMany(reply: Reply): void {
 
 describe('Rate limits', () => {
   it('shows its headers on every API answer, whatever the status', async (t) => {
-    const api = await limited(t, { RATE_LIMIT_DEFAULT: '50/3600', RATE_LIMIT_AUTHENTICATION: '40/3600', RATE_LIMIT_MESSAGES: '30/3600' });
+    const api = await limited(t, {
+      RATE_LIMIT_DEFAULT: '50/3600',
+      RATE_LIMIT_AUTHENTICATION: '40/3600',
+      RATE_LIMIT_MESSAGES: '30/3600',
+    });
     const { key } = await aTenant(api);
     const random = '0198c0de-1111-7000-8000-000000000001';
     const cases: [number, number, Promise<Reply>][] = [
@@ -57,8 +61,14 @@ describe('Rate limits', () => {
     const { key } = await aTenant(api);
     const replies: Reply[] = [];
     for (let i = 0; i < 4; i++) replies.push(await api.call('GET', '/clients/me', { key }));
-    assert.deepEqual(replies.map((reply) => reply.status), [200, 200, 200, 429]);
-    assert.deepEqual(replies.map((reply) => rateOf(reply).remaining), [2, 1, 0, 0]);
+    assert.deepEqual(
+      replies.map((reply) => reply.status),
+      [200, 200, 200, 429],
+    );
+    assert.deepEqual(
+      replies.map((reply) => rateOf(reply).remaining),
+      [2, 1, 0, 0],
+    );
     const resets = replies.map((reply) => rateOf(reply).reset);
     assert.ok(Math.max(...resets) - Math.min(...resets) <= 1);
     assertTooMany(replies[3]!);
@@ -73,7 +83,11 @@ describe('Rate limits', () => {
   });
 
   it('gives each family a window of its own', async (t) => {
-    const api = await limited(t, { RATE_LIMIT_MESSAGES: '1/3600', RATE_LIMIT_AUTHENTICATION: '3/3600', RATE_LIMIT_DEFAULT: '4/3600' });
+    const api = await limited(t, {
+      RATE_LIMIT_MESSAGES: '1/3600',
+      RATE_LIMIT_AUTHENTICATION: '3/3600',
+      RATE_LIMIT_DEFAULT: '4/3600',
+    });
     const tenant = await aTenant(api);
     const { key } = tenant;
     const user = await aUser(tenant); // default 1
@@ -124,7 +138,10 @@ describe('Rate limits', () => {
     for (let i = 0; i < 5; i++) assert.equal((await from('192.0.2.1', key)).status, 200);
     const failures = [await from('192.0.2.1'), await from('192.0.2.1', 'nonsense'), await from('192.0.2.1')];
     for (const reply of failures) assertError(reply, 401, 'INVALID_CREDENTIALS');
-    assert.deepEqual(failures.map((reply) => rateOf(reply).remaining), [2, 1, 0]);
+    assert.deepEqual(
+      failures.map((reply) => rateOf(reply).remaining),
+      [2, 1, 0],
+    );
     assertTooMany(await from('192.0.2.1'));
     assertError(await from('192.0.2.2'), 401, 'INVALID_CREDENTIALS');
     assert.equal((await from('192.0.2.1', key)).status, 200, 'a good key still works from there');
