@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { ERROR_STATUS } from '#libs/common';
-import { aMessage, aRoom, aTenant, aUser, call, startApi, type Reply, type TestApi, type TestTenant } from '../support/api.js';
+import {
+  aMessage,
+  aRoom,
+  aTenant,
+  aUser,
+  call,
+  startApi,
+  type Reply,
+  type TestApi,
+  type TestTenant,
+} from '../support/api.js';
 import { breakableDatabase } from '../support/breakable-database.js';
 import { assertError, assertInvalid } from '../support/errors.js';
 
@@ -23,7 +33,10 @@ describe('Each error code from a real request', () => {
   after(() => api.stop());
 
   const mint = async (fields: Record<string, unknown> = {}) => {
-    const reply = await api.call('POST', '/clients/me/keys', { key: tenant.key, body: { scopes: ['users:read'], ...fields } });
+    const reply = await api.call('POST', '/clients/me/keys', {
+      key: tenant.key,
+      body: { scopes: ['users:read'], ...fields },
+    });
     assert.equal(reply.status, 201, reply.text);
     return reply.body.data as { id: string; key: string };
   };
@@ -47,8 +60,14 @@ describe('Each error code from a real request', () => {
     expect(await api.call('GET', path), 'INVALID_CREDENTIALS');
     const last = tenant.key.at(-1) === 'a' ? 'b' : 'a';
     const values = [
-      tenant.key, `Basic ${tenant.key}`, 'Bearer', 'Bearer ', `Bearer ${tenant.key} x`, `Bearer ${tenant.key.slice(0, -1)}`,
-      `Bearer ${tenant.key.slice(0, -1)}${last}`, `Bearer ck_live_00000000_${'0'.repeat(43)}`,
+      tenant.key,
+      `Basic ${tenant.key}`,
+      'Bearer',
+      'Bearer ',
+      `Bearer ${tenant.key} x`,
+      `Bearer ${tenant.key.slice(0, -1)}`,
+      `Bearer ${tenant.key.slice(0, -1)}${last}`,
+      `Bearer ck_live_00000000_${'0'.repeat(43)}`,
       `Bearer ${tenant.key.replace('ck_live', 'sk_user')}`,
     ];
     for (const authorization of values) {
@@ -95,7 +114,10 @@ describe('Each error code from a real request', () => {
     for (const [field, value] of Object.entries(cases)) {
       const reply = await api.call('POST', '/users', { key: tenant.key, body: { ...fresh(), [field]: value } });
       expect(reply, 'CONFLICT');
-      assert.deepEqual(reply.body.errors.map((error: { field: string }) => error.field), [field]);
+      assert.deepEqual(
+        reply.body.errors.map((error: { field: string }) => error.field),
+        [field],
+      );
     }
   });
 
@@ -120,8 +142,17 @@ describe('Each error code from a real request', () => {
   });
 
   it('UNSUPPORTED_MEDIA_TYPE: a body that is not declared as JSON', async () => {
-    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/xml']) {
-      const reply = await api.call('POST', '/rooms', { key: tenant.key, raw: '{"name":"a"}', headers: { 'content-type': type } });
+    for (const type of [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'application/xml',
+    ]) {
+      const reply = await api.call('POST', '/rooms', {
+        key: tenant.key,
+        raw: '{"name":"a"}',
+        headers: { 'content-type': type },
+      });
       expect(reply, 'UNSUPPORTED_MEDIA_TYPE');
     }
   });
@@ -142,7 +173,10 @@ describe('Each error code from a real request', () => {
   it('IDEMPOTENCY_KEY_REUSED: the same key with another body', async () => {
     const headers = { 'idempotency-key': randomUUID() };
     await api.call('POST', '/rooms', { key: tenant.key, body: { name: 'One' }, headers });
-    expect(await api.call('POST', '/rooms', { key: tenant.key, body: { name: 'Two' }, headers }), 'IDEMPOTENCY_KEY_REUSED');
+    expect(
+      await api.call('POST', '/rooms', { key: tenant.key, body: { name: 'Two' }, headers }),
+      'IDEMPOTENCY_KEY_REUSED',
+    );
   });
 
   it('IDEMPOTENCY_IN_PROGRESS: the same key while the first request runs', async () => {
@@ -151,10 +185,15 @@ describe('Each error code from a real request', () => {
     const blocker = await api.database.pool.connect();
     try {
       await blocker.query('BEGIN');
-      await blocker.query('SELECT 1 FROM room_counters WHERE client_id = $1 AND room_id = $2 FOR UPDATE', [tenant.id, room]);
+      await blocker.query('SELECT 1 FROM room_counters WHERE client_id = $1 AND room_id = $2 FOR UPDATE', [
+        tenant.id,
+        room,
+      ]);
       const send = () =>
         api.call('POST', '/messages', {
-          key: user.key, body: { room_id: room, content: 'hello' }, headers: { 'idempotency-key': 'one' },
+          key: user.key,
+          body: { room_id: room, content: 'hello' },
+          headers: { 'idempotency-key': 'one' },
         });
       const [a, b] = [send(), send()];
       const early = await Promise.race([a, b]);

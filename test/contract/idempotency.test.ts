@@ -28,7 +28,10 @@ const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
   'POST /clients': async (api) => {
     const name = `Tenant ${randomUUID()}`;
     return {
-      path: '/clients', body: { name }, other: { name, description: 'other' }, refused: { name: '' },
+      path: '/clients',
+      body: { name },
+      other: { name, description: 'other' },
+      refused: { name: '' },
       count: () => rows(api, 'clients WHERE name = $1', name),
       secret: (reply) => reply.body.data.master_api_key,
     };
@@ -36,7 +39,11 @@ const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
   'POST /clients/me/keys': async (api) => {
     const { id, key } = await aTenant(api);
     return {
-      path: '/clients/me/keys', key, body: { scopes: ['users:read'] }, other: { scopes: ['users:write'] }, refused: { scopes: [] },
+      path: '/clients/me/keys',
+      key,
+      body: { scopes: ['users:read'] },
+      other: { scopes: ['users:write'] },
+      refused: { scopes: [] },
       count: () => rows(api, 'api_keys WHERE client_id = $1', id),
       secret: (reply) => reply.body.data.key,
     };
@@ -44,8 +51,12 @@ const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
   'POST /clients/me/keys/rotate': async (api) => {
     const { id, key } = await aTenant(api);
     return {
-      path: '/clients/me/keys/rotate', key, body: { grace_seconds: 600 }, other: { grace_seconds: 601 },
-      refused: { grace_seconds: -1 }, count: () => rows(api, 'api_keys WHERE client_id = $1', id),
+      path: '/clients/me/keys/rotate',
+      key,
+      body: { grace_seconds: 600 },
+      other: { grace_seconds: 601 },
+      refused: { grace_seconds: -1 },
+      count: () => rows(api, 'api_keys WHERE client_id = $1', id),
       secret: (reply) => reply.body.data.key,
     };
   },
@@ -53,7 +64,11 @@ const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
     const tenant = await aTenant(api);
     const taken = await aUser(tenant);
     return {
-      path: '/users', key: tenant.key, body: person(), other: person(), refused: { ...person(), username: taken.username },
+      path: '/users',
+      key: tenant.key,
+      body: person(),
+      other: person(),
+      refused: { ...person(), username: taken.username },
       count: () => rows(api, 'users WHERE client_id = $1', tenant.id),
       secret: (reply) => reply.body.data.scoped_api_key,
     };
@@ -61,7 +76,11 @@ const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
   'POST /rooms': async (api) => {
     const { id, key } = await aTenant(api);
     return {
-      path: '/rooms', key, body: { name: 'One' }, other: { name: 'Two' }, refused: { name: 'One', member_ids: [randomUUID()] },
+      path: '/rooms',
+      key,
+      body: { name: 'One' },
+      other: { name: 'Two' },
+      refused: { name: 'One', member_ids: [randomUUID()] },
       count: () => rows(api, 'rooms WHERE client_id = $1', id),
     };
   },
@@ -70,8 +89,12 @@ const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
     const [owner, user, second] = [await aUser(tenant), await aUser(tenant), await aUser(tenant)];
     const room = await aRoom(tenant, owner);
     return {
-      path: `/rooms/${room}/join`, key: tenant.key, body: { user_id: user.id }, other: { user_id: second.id },
-      refused: { user_id: randomUUID() }, count: () => rows(api, 'room_members WHERE client_id = $1', tenant.id),
+      path: `/rooms/${room}/join`,
+      key: tenant.key,
+      body: { user_id: user.id },
+      other: { user_id: second.id },
+      refused: { user_id: randomUUID() },
+      count: () => rows(api, 'room_members WHERE client_id = $1', tenant.id),
     };
   },
   'POST /rooms/{room_id}/members': async (api) => {
@@ -79,8 +102,12 @@ const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
     const [owner, user, second] = [await aUser(tenant), await aUser(tenant), await aUser(tenant)];
     const room = await aRoom(tenant, owner);
     return {
-      path: `/rooms/${room}/members`, key: owner.key, body: { user_ids: [user.id] }, other: { user_ids: [second.id] },
-      refused: { user_ids: [user.id, randomUUID()] }, count: () => rows(api, 'room_members WHERE client_id = $1', tenant.id),
+      path: `/rooms/${room}/members`,
+      key: owner.key,
+      body: { user_ids: [user.id] },
+      other: { user_ids: [second.id] },
+      refused: { user_ids: [user.id, randomUUID()] },
+      count: () => rows(api, 'room_members WHERE client_id = $1', tenant.id),
     };
   },
   'POST /messages': async (api) => {
@@ -88,7 +115,10 @@ const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
     const user = await aUser(tenant);
     const room = await aRoom(tenant, user);
     return {
-      path: '/messages', key: user.key, body: { room_id: room, content: 'one' }, other: { room_id: room, content: 'two' },
+      path: '/messages',
+      key: user.key,
+      body: { room_id: room, content: 'one' },
+      other: { room_id: room, content: 'two' },
       refused: { room_id: room, content: 'one', reply_to: randomUUID() },
       count: () => rows(api, 'messages WHERE client_id = $1', tenant.id),
     };
@@ -141,7 +171,11 @@ describe('Every creating POST with an Idempotency-Key', () => {
         assert.equal((await one.count()) - before, 1);
         const secret = one.secret?.(first);
         if (secret !== undefined) {
-          const stored = await rows(api, `idempotency_records WHERE position(convert_to($1, 'UTF8') in response) > 0`, secret);
+          const stored = await rows(
+            api,
+            `idempotency_records WHERE position(convert_to($1, 'UTF8') in response) > 0`,
+            secret,
+          );
           assert.equal(stored, 0, 'the secret is stored in the clear');
         }
       });

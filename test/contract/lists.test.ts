@@ -61,7 +61,15 @@ describe('Every list', () => {
       it('has defaults and the whole pagination block', async () => {
         const { body } = await page();
         assert.deepEqual(Object.keys(body).sort(), ['data', 'pagination', 'status', 'timestamp']);
-        const expected = { page: 1, size: 20, total: ROWS, pages: 1, has_next: false, has_prev: false, next_cursor: null };
+        const expected = {
+          page: 1,
+          size: 20,
+          total: ROWS,
+          pages: 1,
+          has_next: false,
+          has_prev: false,
+          next_cursor: null,
+        };
         assert.deepEqual(body.pagination, expected);
         assert.equal(body.data.length, ROWS);
         const explicit = await page({ page: '1', size: '20', sort: 'created_at', order: 'desc' });
@@ -69,10 +77,18 @@ describe('Every list', () => {
       });
 
       it('takes sizes 1 to 100 and pages from 1', async () => {
-        for (const [name, value] of [['size', '0'], ['size', '101'], ['size', '-1'], ['size', '1.5'], ['size', 'ten'], ['size', '']]) {
+        for (const [name, value] of [
+          ['size', '0'],
+          ['size', '101'],
+          ['size', '-1'],
+          ['size', '1.5'],
+          ['size', 'ten'],
+          ['size', ''],
+        ]) {
           assertInvalid(await get({ [name!]: value! }), [name!], `${name}=${value}`);
         }
-        for (const value of ['0', '-1', 'x', '1e2']) assertInvalid(await get({ page: value }), ['page'], `page=${value}`);
+        for (const value of ['0', '-1', 'x', '1e2'])
+          assertInvalid(await get({ page: value }), ['page'], `page=${value}`);
         assert.equal((await page({ size: '100' })).body.data.length, ROWS);
         assert.deepEqual((await page({ size: '1' })).body.pagination.pages, ROWS);
         const beyond = await page({ page: '99' });
@@ -88,7 +104,14 @@ describe('Every list', () => {
           const reply = await page({ size: '3', page: String(number) });
           walked.push(...idsOf(reply));
           const { next_cursor: cursor, ...rest } = reply.body.pagination;
-          assert.deepEqual(rest, { page: number, size: 3, total: ROWS, pages: 3, has_next: number < 3, has_prev: number > 1 });
+          assert.deepEqual(rest, {
+            page: number,
+            size: 3,
+            total: ROWS,
+            pages: 3,
+            has_next: number < 3,
+            has_prev: number > 1,
+          });
           assert.equal(typeof cursor === 'string', number < 3);
         }
         assert.deepEqual(walked, all);
@@ -112,7 +135,10 @@ describe('Every list', () => {
           assert.deepEqual(idsOf(up).reverse(), idsOf(down), sort);
           const values = up.body.data.map((row: Row) => row[field]);
           assert.deepEqual(values, [...values].sort(comparison), sort);
-          for (const [order, whole] of [['asc', up], ['desc', down]] as const) {
+          for (const [order, whole] of [
+            ['asc', up],
+            ['desc', down],
+          ] as const) {
             assert.deepEqual((await walk({ sort, order, size: '2' })).ids, idsOf(whole), `${sort} ${order}`);
           }
         }
@@ -141,23 +167,36 @@ describe('Every list', () => {
         for (let i = 0; i < 2; i++) await stranger.insert();
         const foreign = await api.call('GET', `${stranger.path}?size=1`, { key: stranger.key });
         const cursors = [
-          'x', '!!', cursor.slice(0, -4), `${cursor}AAAA`, Buffer.from('{}').toString('base64url'),
-          Buffer.from('null').toString('base64url'), foreign.body.pagination.next_cursor,
+          'x',
+          '!!',
+          cursor.slice(0, -4),
+          `${cursor}AAAA`,
+          Buffer.from('{}').toString('base64url'),
+          Buffer.from('null').toString('base64url'),
+          foreign.body.pagination.next_cursor,
         ];
         const content = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-        for (const forged of [{ v: '2024-99-99 00:00:00+00' }, { v: '2024-02-30 00:00:00+00' }, { v: 1 }, { i: '-'.repeat(36) }, { v: '\0' }]) {
+        for (const forged of [
+          { v: '2024-99-99 00:00:00+00' },
+          { v: '2024-02-30 00:00:00+00' },
+          { v: 1 },
+          { i: '-'.repeat(36) },
+          { v: '\0' },
+        ]) {
           cursors.push(Buffer.from(JSON.stringify({ ...content, ...forged })).toString('base64url'));
         }
         for (const value of cursors) assertInvalid(await get({ size: '1', cursor: value }), ['cursor'], value);
         assertInvalid(await get({ size: '1', order: 'asc', cursor }), ['cursor']);
-        for (const sort of closedSet(list, 'sort').slice(1)) assertInvalid(await get({ size: '1', sort, cursor }), ['cursor'], sort);
+        for (const sort of closedSet(list, 'sort').slice(1))
+          assertInvalid(await get({ size: '1', sort, cursor }), ['cursor'], sort);
         for (const value of ['', 'x'.repeat(1025)]) assertInvalid(await get({ cursor: value }), ['cursor']);
       });
 
       it('filters by dates, inclusive at both ends', async () => {
         const rows = (await page({ order: 'asc' })).body.data;
         const [first, last] = [rows[0][seeded.createdField], rows.at(-1)[seeded.createdField]] as [string, string];
-        const total = async (query: Record<string, string>): Promise<number> => (await page(query)).body.pagination.total;
+        const total = async (query: Record<string, string>): Promise<number> =>
+          (await page(query)).body.pagination.total;
         assert.equal(await total({ start_date: first, end_date: last }), ROWS);
         assert.equal(await total({ start_date: first.slice(0, 10), end_date: last.slice(0, 10) }), ROWS);
         const shift = (time: string, ms: number): string => new Date(Date.parse(time) + ms).toISOString();
@@ -165,8 +204,20 @@ describe('Every list', () => {
         assert.equal(await total({ end_date: shift(first, -1) }), 0);
         assert.equal(await total({ start_date: shift(last, DAY_MS).slice(0, 10) }), 0);
         assert.equal(await total({ end_date: shift(first, -DAY_MS).slice(0, 10) }), 0);
-        assert.equal(await total({ end_date: first.replace('Z', '+00:00') }), rows.filter((row: Row) => row[seeded.createdField] === first).length);
-        const wrong = ['today', '2024-02-30', '2024-13-01', '2024-1-1', '1704067200', '2024-01-01T00:00:00', '2024-01-01T25:00:00Z', ''];
+        assert.equal(
+          await total({ end_date: first.replace('Z', '+00:00') }),
+          rows.filter((row: Row) => row[seeded.createdField] === first).length,
+        );
+        const wrong = [
+          'today',
+          '2024-02-30',
+          '2024-13-01',
+          '2024-1-1',
+          '1704067200',
+          '2024-01-01T00:00:00',
+          '2024-01-01T25:00:00Z',
+          '',
+        ];
         for (const value of wrong) {
           assertInvalid(await get({ start_date: value }), ['start_date'], value);
           assertInvalid(await get({ end_date: value }), ['end_date'], value);
@@ -176,10 +227,16 @@ describe('Every list', () => {
       it('a cursor skips and repeats nothing while rows arrive', async () => {
         const { ids } = await walk({ size: '2' }, () => seeded.insert());
         assert.deepEqual(ids, all, 'newest first: what arrives is before the cursor');
-        const grown = await walk({ size: '2', order: 'asc' }, (step) => (step <= 3 ? seeded.insert() : Promise.resolve()));
+        const grown = await walk({ size: '2', order: 'asc' }, (step) =>
+          step <= 3 ? seeded.insert() : Promise.resolve(),
+        );
         assert.deepEqual(grown.ids.slice(0, ROWS), [...all].reverse());
         assert.equal(new Set(grown.ids).size, grown.ids.length);
-        assert.equal(grown.ids.length, (await page()).body.pagination.total, 'oldest first: what arrives is at the end');
+        assert.equal(
+          grown.ids.length,
+          (await page()).body.pagination.total,
+          'oldest first: what arrives is at the end',
+        );
       });
 
       it('breaks ties by id, so that pages are stable', async () => {

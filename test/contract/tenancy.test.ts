@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { aMessage, aRoom, aTenant, aUser, startApi, type Reply, type TestApi, type TestTenant } from '../support/api.js';
+import {
+  aMessage,
+  aRoom,
+  aTenant,
+  aUser,
+  startApi,
+  type Reply,
+  type TestApi,
+  type TestTenant,
+} from '../support/api.js';
 import { fillPath, operationsOf, readDocument, type Json } from '../support/document.js';
 import { assertError } from '../support/errors.js';
 
@@ -92,7 +101,8 @@ describe("Another tenant's ids answer like ids that never existed", () => {
         'POST /rooms/{room_id}/leave': {},
         'POST /rooms/{room_id}/read': { seq: 1 },
       };
-      const ask = (ids: Ids) => api.call(method, fillPath(path, ids), { key: user.key, body: bodies[name] ?? bodyOf(name) });
+      const ask = (ids: Ids) =>
+        api.call(method, fillPath(path, ids), { key: user.key, body: bodies[name] ?? bodyOf(name) });
       await assertAlike(`${name} by a user key`, ask, Object.fromEntries(names.map((one) => [one, foreign[one]!])));
     }
   });
@@ -125,7 +135,11 @@ describe("Another tenant's ids answer like ids that never existed", () => {
   it('in the id filters of the lists', async () => {
     const ask = (name: string, list: string, id: string) => api.call('GET', `${list}?${name}=${id}`, { key: a.key });
     await assertAlike('GET /messages', (ids) => ask('room_id', '/messages', ids['id']!), { id: foreign['room_id']! });
-    const filters = [['sender_id', '/messages', 'user_id'], ['reply_to', '/messages', 'message_id'], ['user_id', '/rooms', 'user_id']];
+    const filters = [
+      ['sender_id', '/messages', 'user_id'],
+      ['reply_to', '/messages', 'message_id'],
+      ['user_id', '/rooms', 'user_id'],
+    ];
     for (const [name, list, kind] of filters) {
       const replies = [await ask(name!, list!, foreign[kind!]!), await ask(name!, list!, randomUUID())];
       for (const reply of replies) assert.deepEqual(reply.body?.data, [], `${list}?${name}: ${reply.text}`);

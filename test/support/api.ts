@@ -118,7 +118,11 @@ export async function aUser(tenant: TestTenant, fields: Record<string, unknown> 
 }
 
 /** Creates a room owned by a user; answers its id. */
-export async function aRoom(tenant: TestTenant, owner: TestUser, fields: Record<string, unknown> = {}): Promise<string> {
+export async function aRoom(
+  tenant: TestTenant,
+  owner: TestUser,
+  fields: Record<string, unknown> = {},
+): Promise<string> {
   const reply = await tenant.api.call('POST', '/rooms', { key: owner.key, body: { name: 'A room', ...fields } });
   assert.equal(reply.status, 201, reply.text);
   return reply.body.data.id;

@@ -5,7 +5,13 @@ import type { Reply } from './api.js';
 export function assertError(reply: Reply, status: number, code: string, what = ''): void {
   assert.equal(reply.status, status, `${what} ${reply.text}`);
   const fields = ['detail', 'error_code', 'request_id', 'status_code', 'timestamp'];
-  assert.deepEqual(Object.keys(reply.body).filter((name) => name !== 'errors').sort(), fields, what);
+  assert.deepEqual(
+    Object.keys(reply.body)
+      .filter((name) => name !== 'errors')
+      .sort(),
+    fields,
+    what,
+  );
   assert.equal(reply.body.error_code, code, what);
   assert.equal(reply.body.status_code, status, what);
   assert.ok(typeof reply.body.detail === 'string' && reply.body.detail.length > 0, what);

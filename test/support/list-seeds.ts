@@ -30,7 +30,8 @@ async function rooms(api: TestApi, path: string): Promise<SeededList> {
     idOf: byId,
     createdField: 'created_at',
     insert: async () => void (await aRoom(tenant, owner, { name: `Room ${randomUUID()}` })),
-    tie: async (at) => void (await api.database.query('UPDATE rooms SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
+    tie: async (at) =>
+      void (await api.database.query('UPDATE rooms SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
   };
 }
 
@@ -47,7 +48,8 @@ export const LIST_SEEDS: Record<string, Seed> = {
         const reply = await api.call('POST', '/clients/me/keys', { key: tenant.key, body: { scopes: ['users:read'] } });
         assert.equal(reply.status, 201, reply.text);
       },
-      tie: async (at) => void (await api.database.query('UPDATE api_keys SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
+      tie: async (at) =>
+        void (await api.database.query('UPDATE api_keys SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
     };
   },
   'GET /users': async (api) => {
@@ -58,7 +60,8 @@ export const LIST_SEEDS: Record<string, Seed> = {
       idOf: byId,
       createdField: 'created_at',
       insert: async () => void (await aUser(tenant)),
-      tie: async (at) => void (await api.database.query('UPDATE users SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
+      tie: async (at) =>
+        void (await api.database.query('UPDATE users SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
     };
   },
   'GET /rooms': (api) => rooms(api, '/rooms'),
@@ -90,7 +93,8 @@ export const LIST_SEEDS: Record<string, Seed> = {
       idOf: byId,
       createdField: 'created_at',
       insert: async () => void (await aMessage(tenant, user, room)),
-      tie: async (at) => void (await api.database.query('UPDATE messages SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
+      tie: async (at) =>
+        void (await api.database.query('UPDATE messages SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
     };
   },
 };

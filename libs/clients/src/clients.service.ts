@@ -2,8 +2,16 @@ import { Injectable } from '@nestjs/common';
 import { ApiError, forbidden, invalid, newId, notFound, type Page } from '#libs/common';
 import { createKey, KeyDirectory, SCOPES, UnitOfWork, type Principal } from '#libs/security';
 import type {
-  ApiKeyCreateDto, ApiKeyDto, ApiKeyListQueryDto, ApiKeyRotateDto, ClientCreateDto, ClientDto, ClientEraseDto,
-  ClientUpdateDto, NewApiKeyDto, RegisteredClientDto,
+  ApiKeyCreateDto,
+  ApiKeyDto,
+  ApiKeyListQueryDto,
+  ApiKeyRotateDto,
+  ClientCreateDto,
+  ClientDto,
+  ClientEraseDto,
+  ClientUpdateDto,
+  NewApiKeyDto,
+  RegisteredClientDto,
 } from './client.dto.js';
 import { toApiKeyDto, toClientDto } from './client.mapper.js';
 import { ClientsRepository } from './clients.repository.js';
@@ -23,7 +31,14 @@ export class ClientsService {
     const secret = createKey('client');
     return this.uow.run(caller, async (tx) => {
       const row = await this.repository.insert(tx, id, input.name, input.description ?? null);
-      await this.repository.insertKey(tx, id, { id: newId(), secret, isMaster: true, name: null, scopes: SCOPES, expiresAt: null });
+      await this.repository.insertKey(tx, id, {
+        id: newId(),
+        secret,
+        isMaster: true,
+        name: null,
+        scopes: SCOPES,
+        expiresAt: null,
+      });
       return { ...toClientDto(row), master_api_key: secret.key };
     });
   }
@@ -68,7 +83,11 @@ export class ClientsService {
     const secret = createKey('client');
     return this.uow.run(caller, async (tx) => {
       const row = await this.repository.insertKey(tx, caller.clientId, {
-        id: newId(), secret, isMaster: false, name: input.name ?? null, scopes: [...new Set(input.scopes)],
+        id: newId(),
+        secret,
+        isMaster: false,
+        name: input.name ?? null,
+        scopes: [...new Set(input.scopes)],
         expiresAt: input.expires_at ?? null,
       });
       return { ...toApiKeyDto(row), key: secret.key };
@@ -104,7 +123,12 @@ export class ClientsService {
       if (!old?.is_master) throw new ApiError('INVALID_STATE', 'The master key was replaced a moment ago');
       await this.repository.endKey(tx, caller.clientId, old.id, input.grace_seconds!);
       const row = await this.repository.insertKey(tx, caller.clientId, {
-        id: newId(), secret, isMaster: true, name: null, scopes: SCOPES, expiresAt: null,
+        id: newId(),
+        secret,
+        isMaster: true,
+        name: null,
+        scopes: SCOPES,
+        expiresAt: null,
       });
       await this.keys.revoked(tx, { publicId: old.public_id });
       return { ...toApiKeyDto(row), key: secret.key };

@@ -29,12 +29,18 @@ export function Returns(
   dto: Type,
   options: { status?: number; alsoStatus?: number; errors?: ErrorCode[] } = {},
 ): MethodDecorator {
-  return answer({ kind: 'one', dto, status: options.status ?? 200, alsoStatus: options.alsoStatus, errors: options.errors ?? [] });
+  return answer({
+    kind: 'one',
+    dto,
+    status: options.status ?? 200,
+    alsoStatus: options.alsoStatus,
+    errors: options.errors ?? [],
+  });
 }
 
 /** The route answers a page of objects. */
-export function ReturnsPage(dto: Type): MethodDecorator {
-  return answer({ kind: 'page', dto, status: 200, errors: [] });
+export function ReturnsPage(dto: Type, options: { errors?: ErrorCode[] } = {}): MethodDecorator {
+  return answer({ kind: 'page', dto, status: 200, errors: options.errors ?? [] });
 }
 
 /** The route answers 204 with an empty body. */

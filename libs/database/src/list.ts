@@ -113,7 +113,9 @@ export function readCursor(query: ListQueryDto, type: SortColumn['type']): Curso
 
 /** Writes the cursor after a row. */
 export function writeCursor(query: ListQueryDto, value: string, id: string): string {
-  return Buffer.from(JSON.stringify({ l: listName(query), s: query.sort, o: query.order, v: value, i: id })).toString('base64url');
+  return Buffer.from(JSON.stringify({ l: listName(query), s: query.sort, o: query.order, v: value, i: id })).toString(
+    'base64url',
+  );
 }
 
 /** The pagination block of a page that fetched one row more than its size. */
@@ -144,14 +146,22 @@ type Keyed = { sort_key: string; id_key: string };
  * Reads one page. By page number: OFFSET and an exact total. By cursor: keyset on (sort, id), which costs the same at
  * any depth where an index holds that order. Rows arriving meanwhile are neither skipped over nor repeated by a cursor.
  */
-export async function readPage<Row extends QueryResultRow>(sql: Sql, query: ListQueryDto, spec: ListSpec): Promise<PageRows<Row>> {
+export async function readPage<Row extends QueryResultRow>(
+  sql: Sql,
+  query: ListQueryDto,
+  spec: ListSpec,
+): Promise<PageRows<Row>> {
   const sort = spec.sorts[query.sort!]!;
   const cursor = readCursor(query, sort.type);
   const size = query.size!;
   const direction = query.order === 'asc' ? 'ASC' : 'DESC';
   const total = cursor ? null : await (spec.total?.() ?? count(sql, spec));
   if (cursor) {
-    spec.where.add(`(${sort.sql}, ${spec.id}) ${query.order === 'asc' ? '>' : '<'} (?::${sort.type}, ?::uuid)`, cursor.v, cursor.i);
+    spec.where.add(
+      `(${sort.sql}, ${spec.id}) ${query.order === 'asc' ? '>' : '<'} (?::${sort.type}, ?::uuid)`,
+      cursor.v,
+      cursor.i,
+    );
   }
   const limit = spec.where.bind(size + 1);
   const offset = cursor ? '' : `OFFSET ${spec.where.bind((query.page! - 1) * size)}`;

@@ -3,7 +3,12 @@ import { ApiTags } from '@nestjs/swagger';
 import { Returns, ReturnsNothing, ReturnsPage, type Answer, type JsonPage } from '#libs/common';
 import { Caller, Idempotent, Limit, Scopes, type Principal } from '#libs/security';
 import {
-  MessageCreateDto, MessageDto, MessageListQueryDto, MessageUpdateDto, RoomChangesDto, RoomChangesQueryDto,
+  MessageCreateDto,
+  MessageDto,
+  MessageListQueryDto,
+  MessageUpdateDto,
+  RoomChangesDto,
+  RoomChangesQueryDto,
 } from './message.dto.js';
 import { MessagesService } from './messages.service.js';
 
@@ -26,7 +31,7 @@ export class MessagesController {
   /** List messages of a room, or of every room the key can see. */
   @Get()
   @Scopes('messages:read')
-  @ReturnsPage(MessageDto)
+  @ReturnsPage(MessageDto, { errors: ['RESOURCE_NOT_FOUND'] })
   list(@Caller() caller: Principal, @Query() query: MessageListQueryDto): Promise<JsonPage> {
     return this.messages.list(caller, query);
   }
@@ -43,7 +48,11 @@ export class MessagesController {
   @Put(':message_id')
   @Scopes('messages:write')
   @Returns(MessageDto)
-  update(@Caller() caller: Principal, @Param('message_id') messageId: string, @Body() body: MessageUpdateDto): Promise<MessageDto> {
+  update(
+    @Caller() caller: Principal,
+    @Param('message_id') messageId: string,
+    @Body() body: MessageUpdateDto,
+  ): Promise<MessageDto> {
     return this.messages.update(caller, messageId, body);
   }
 
@@ -66,7 +75,11 @@ export class RoomChangesController {
   @Get(':room_id/changes')
   @Scopes('messages:read')
   @Returns(RoomChangesDto)
-  changes(@Caller() caller: Principal, @Param('room_id') roomId: string, @Query() query: RoomChangesQueryDto): Promise<RoomChangesDto> {
+  changes(
+    @Caller() caller: Principal,
+    @Param('room_id') roomId: string,
+    @Query() query: RoomChangesQueryDto,
+  ): Promise<RoomChangesDto> {
     return this.messages.changes(caller, roomId, query);
   }
 }

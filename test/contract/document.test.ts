@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import * as formats from 'ajv-formats';
+import { ERROR_STATUS } from '#libs/common';
+import { aTenant, startApi, type TestApi } from '../support/api.js';
+import { operationsOf, readDocument, type DocumentedOperation, type Json } from '../support/document.js';
+
+const JSON_TYPE = 'application/json';
+
+describe('The OpenAPI document', () => {
+  let api: TestApi;
+  let document: Json;
+  let operations: DocumentedOperation[];
+  let ajv: Ajv2020;
+  before(async () => {
+    api = await startApi();
+    document = await readDocument(api);
+    operations = operationsOf(document);
+    ajv = new Ajv2020({ strict: false, allErrors: true });
+    formats.default.default(ajv);
+    ajv.addSchema({ $id: 'doc', ...document });
+  });
+  after(() => api.stop());
+
+  /** Validates a value by a schema that stands somewhere in the document. */
+  const faults = (schema: Json, value: unknown): string => {
+    const rooted = JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"doc#/'));
+    const validate = ajv.compile(rooted);
+    return validate(value) ? '' : ajv.errorsText(validate.errors);
+  };
+
+  it('is 3.1, and the committed one but for the address of the server', () => {
+    assert.match(document.openapi, /^3\.1\./);
+    const committed = JSON.parse(readFileSync('libs/contracts/openapi.json', 'utf8'));
+    assert.deepEqual({ ...document, servers: [] }, { ...committed, servers: [] });
+  });
+
+  it('gives every operation an id of its own, a summary and a tag', () => {
+    assert.ok(operations.length >= 30);
+    const ids = operations.map(({ spec }) => spec.operationId);
+    assert.equal(new Set(ids).size, ids.length);
+    for (const { name, spec } of operations) {
+      assert.match(spec.operationId ?? '', /^[a-z]\w+_\w+$/, name);
+      assert.ok(spec.summary?.length > 5, `${name}: no summary`);
+      assert.ok(spec.tags?.length === 1, `${name}: no tag`);
+      if (spec.security.length > 0)
+        assert.match(spec.description, /^Needs a/m, `${name}: does not say what key it needs`);
+    }
+  });
+
+  it('describes every error an operation can answer, with the one error body', () => {
+    const codes = new Set(Object.keys(ERROR_STATUS));
+    for (const { name, parameters, spec } of operations) {
+      const errors = Object.entries<Json>(spec.responses).filter(([status]) => Number(status) >= 400);
+      for (const [status, response] of errors) {
+        const what = `${name} ${status}`;
+        const named: string[] = response.description.split(', ');
+        for (const code of named)
+          assert.ok(codes.has(code) && ERROR_STATUS[code as 'CONFLICT'] === Number(status), what);
+        assert.equal(response.content[JSON_TYPE].schema.$ref, '#/components/schemas/Error', what);
+        assert.equal(faults(response.content[JSON_TYPE].schema, response.content[JSON_TYPE].example), '', what);
+      }
+      const expected = ['401', '429', '500', '503'];
+      if (spec.security.length > 0) expected.push('403');
+      if (parameters.length > 0 || spec.requestBody) expected.push('422');
+      if (parameters.some((one) => one.in === 'path')) expected.push('404');
+      if (spec.requestBody) expected.push('400', '413', '415');
+      if (parameters.some((one) => one.name === 'Idempotency-Key')) expected.push('400', '409');
+      for (const status of expected) assert.ok(spec.responses[status], `${name}: ${status} is missing`);
+    }
+    const inQuery = operations.find(({ name }) => name === 'GET /messages')!;
+    assert.ok(inQuery.spec.responses['404'], 'GET /messages answers 404 for a room_id that is not there');
+  });
+
+  it('has a body schema and a valid example for every request and every success', () => {
+    for (const { name, method, spec } of operations) {
+      const successes = Object.entries<Json>(spec.responses).filter(([status]) => Number(status) < 300);
+      assert.ok(successes.length > 0, name);
+      for (const [status, response] of successes) {
+        if (status === '204') assert.equal(response.content, undefined, name);
+        else {
+          const { schema, example } = response.content[JSON_TYPE];
+          assert.notEqual(example, undefined, `${name} ${status}: no example`);
+          assert.equal(faults(schema, example), '', `${name} ${status}: the example does not fit`);
+        }
+      }
+      const body = spec.requestBody?.content[JSON_TYPE];
+      if (body) {
+        assert.ok(body.example && Object.keys(body.example).length > 0, `${name}: no request example`);
+        assert.equal(faults(body.schema, body.example), '', `${name}: the request example does not fit`);
+      } else assert.ok(method === 'GET' || method === 'DELETE', `${name}: no request body`);
+    }
+  });
+
+  it('describes every parameter and every field', () => {
+    for (const { name, parameters } of operations) {
+      for (const one of parameters) {
+        assert.ok(one.schema, `${name}: ${one.name} has no schema`);
+        assert.ok(one.description || one.in === 'path', `${name}: ${one.name} has no description`);
+      }
+    }
+    for (const [name, schema] of Object.entries<Json>(document.components.schemas)) {
+      const fields = Object.entries<Json>(schema.properties ?? {});
+      assert.ok(fields.length > 0, `${name} has no fields`);
+      for (const [field, { description }] of fields) {
+        assert.ok(description?.trim().length > 3, `${name}.${field} has no description`);
+      }
+    }
+  });
+
+  it('leads nowhere: every reference is there', () => {
+    for (const [, ref] of JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)) {
+      const target = ref!.split('/').reduce((at: Json, step) => at?.[step], document);
+      assert.ok(target, ref);
+    }
+  });
+
+  it('tells the truth about real answers', async () => {
+    const tenant = await aTenant(api);
+    const ask = async (name: string, path: string, body?: unknown) => {
+      const [method] = name.split(' ');
+      const reply = await api.call(method!, path, { key: tenant.key, body });
+      const { spec } = operations.find((one) => one.name === name)!;
+      const schema = spec.responses[reply.status]?.content[JSON_TYPE].schema;
+      assert.ok(schema, `${name}: ${reply.status} is not in the document`);
+      assert.equal(faults(schema, reply.body), '', `${name} ${reply.status}`);
+      return reply.body.data;
+    };
+    const exampleOf = (name: string) =>
+      operations.find((one) => one.name === name)!.spec.requestBody.content[JSON_TYPE].example;
+    const user = await ask('POST /users', '/users', exampleOf('POST /users'));
+    const room = await ask('POST /rooms', '/rooms', { name: 'A room', owner_id: user.id });
+    const message = await ask('POST /messages', '/messages', {
+      room_id: room.id,
+      content: 'hello',
+      sender_id: user.id,
+    });
+    await ask('GET /users', '/users');
+    await ask('GET /users', '/users?size=0');
+    await ask('GET /users/{user_id}', `/users/${user.id}`);
+    await ask('PUT /users/{user_id}', `/users/${user.id}`, { full_name: 'John' });
+    await ask('POST /users/login', '/users/login', { user_id: user.id });
+    await ask('GET /rooms', '/rooms');
+    await ask('GET /rooms', `/rooms?user_id=${user.id}`);
+    await ask('GET /rooms/all', '/rooms/all');
+    await ask('GET /rooms/{room_id}', `/rooms/${room.id}`);
+    await ask('PUT /rooms/{room_id}', `/rooms/${room.id}`, { description: null });
+    await ask('GET /rooms/{room_id}/members', `/rooms/${room.id}/members`);
+    await ask('GET /rooms/{room_id}/changes', `/rooms/${room.id}/changes`);
+    await ask('GET /messages', '/messages');
+    await ask('GET /messages/{message_id}', `/messages/${message.id}`);
+    await ask('PUT /messages/{message_id}', `/messages/${message.id}`, { content: 'changed' });
+    await ask('GET /clients/me', '/clients/me');
+    await ask('GET /clients/me/keys', '/clients/me/keys');
+    await ask('POST /clients/me/keys', '/clients/me/keys', exampleOf('POST /clients/me/keys'));
+  });
+});
