@@ -32,10 +32,7 @@ const isBuilt = sources.every((file) => existsSync(join('dist', file.replace(/\.
 if (!isBuilt || last.tools !== stamp.tools || last.sources !== stamp.sources) {
   if (!isBuilt || last.tools !== stamp.tools) rmSync('dist/.tsbuildinfo', { force: true });
   rmSync(STAMP, { force: true });
-  for (const [program, ...args] of [
-    ['scripts/clean-dist.mjs'],
-    ['node_modules/@nestjs/cli/bin/nest.js', 'build'],
-  ]) {
+  for (const [program, ...args] of [['scripts/clean-dist.mjs'], ['node_modules/@nestjs/cli/bin/nest.js', 'build']]) {
     try {
       execFileSync(process.execPath, [program, ...args], { stdio: 'inherit' });
     } catch (error) {

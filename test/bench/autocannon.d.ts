@@ -35,10 +35,7 @@ declare module 'autocannon' {
 
   export interface Run extends EventEmitter, PromiseLike<Result> {
     stop(): void;
-    on(
-      event: 'response',
-      listener: (client: Client, status: number, bytes: number, durationMs: number) => void,
-    ): this;
+    on(event: 'response', listener: (client: Client, status: number, bytes: number, durationMs: number) => void): this;
   }
 
   export default function autocannon(options: Options): Run;

@@ -88,7 +88,15 @@ async function run(load: Load): Promise<Measurement> {
   let after: Cpu | undefined;
   const whole = load.amount === undefined ? { duration: AT_MOST_SECONDS } : { amount: load.amount };
   const { url, connections } = load;
-  const run = autocannon({ url, connections, pipelining: 1, sampleInt: 50, timeout: 10, setupClient: dealer(load), ...whole });
+  const run = autocannon({
+    url,
+    connections,
+    pipelining: 1,
+    sampleInt: 50,
+    timeout: 10,
+    setupClient: dealer(load),
+    ...whole,
+  });
   run.on('response', (_client, status, _bytes, durationMs) => {
     if (status < 200 || status > 299) {
       failures += 1;

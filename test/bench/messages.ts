@@ -24,7 +24,11 @@ interface Scenario {
   measured: Measurement[];
 }
 
-async function post(target: { server: Server; key: string }, path: string, body: object): Promise<Record<string, string>> {
+async function post(
+  target: { server: Server; key: string },
+  path: string,
+  body: object,
+): Promise<Record<string, string>> {
   const response = await fetch(`${target.server.url}/api/v1${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${target.key}` },
@@ -37,7 +41,10 @@ async function post(target: { server: Server; key: string }, path: string, body:
 /** A tenant, a user and its rooms, through the API. */
 async function prepareSubject(server: Server): Promise<Target> {
   const client = await post({ server, key: '' }, '/clients', { name: 'Benchmark' });
-  const user = await post({ server, key: client['master_api_key']! }, '/users', { email: 'b@example.com', username: 'b' });
+  const user = await post({ server, key: client['master_api_key']! }, '/users', {
+    email: 'b@example.com',
+    username: 'b',
+  });
   const target: Target = { server, key: user['scoped_api_key']!, rooms: [] };
   for (let made = 0; made < ROOMS; made += 20) {
     const batch = Array.from({ length: 20 }, (_, i) => post(target, '/rooms', { name: `Room ${made + i}` }));
@@ -56,7 +63,12 @@ function sends(rooms: string[]): LoadRequest[] {
 
 function load(target: Target, connections: number, requests: LoadRequest[], measureMs: number): Load {
   return {
-    url: target.server.url, connections, requests, measureMs, warmUpMs: 1000, serverPid: target.server.pid,
+    url: target.server.url,
+    connections,
+    requests,
+    measureMs,
+    warmUpMs: 1000,
+    serverPid: target.server.pid,
     headers: { authorization: `Bearer ${target.key}` },
   };
 }
@@ -94,7 +106,10 @@ function median(values: number[]): number {
 
 function table(scenarios: Scenario[]): string {
   const base = new Map<string, number>();
-  const lines = ['| scenario | server | per second | p50 ms | p99 ms | CPU µs/request | ÷ R1 | ÷ R2 |', '|---|---|---|---|---|---|---|---|'];
+  const lines = [
+    '| scenario | server | per second | p50 ms | p99 ms | CPU µs/request | ÷ R1 | ÷ R2 |',
+    '|---|---|---|---|---|---|---|---|',
+  ];
   for (const { name, measured } of scenarios) base.set(name, median(measured.map((m) => m.perSecond)));
   for (const { name, measured } of scenarios) {
     const [what, who] = name.split(' · ') as [string, string];
@@ -121,7 +136,11 @@ async function measure(bench: Bench, rounds: number, seconds: number): Promise<v
   const page = (path: string): LoadRequest[] => [{ method: 'GET', path }];
   const newest = `/api/v1/messages?room_id=${one[0]}&size=20`;
   const scenario = (name: string, target: Target, connections: number, requests: LoadRequest[]): Scenario => ({
-    name, target, connections, requests, measured: [],
+    name,
+    target,
+    connections,
+    requests,
+    measured: [],
   });
   const scenarios = [
     scenario('send 64 connections · ours', ours, 64, sends(ours.rooms)),
@@ -141,7 +160,9 @@ async function measure(bench: Bench, rounds: number, seconds: number): Promise<v
       measured.push(result);
     }
   }
-  console.log(`\n\`npm run bench -- messages --rounds ${rounds} --seconds ${seconds}\` · R1's best pool: ${r1.size}\n\n${table(scenarios)}`);
+  console.log(
+    `\n\`npm run bench -- messages --rounds ${rounds} --seconds ${seconds}\` · R1's best pool: ${r1.size}\n\n${table(scenarios)}`,
+  );
 }
 
 /** Runs the benchmark and prints its table; ends what it started in every case. */

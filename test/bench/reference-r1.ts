@@ -73,7 +73,15 @@ let lastSeq = 0;
 server.post<{ Body: Send }>('/api/v1/messages', async ({ body }, reply) => {
   const now = new Date();
   const seq = ++lastSeq;
-  const row: MessageRow = { id: newId(), ...body, seq, sender_id: SENDER_ID, meta: {}, created_at: now, updated_at: now };
+  const row: MessageRow = {
+    id: newId(),
+    ...body,
+    seq,
+    sender_id: SENDER_ID,
+    meta: {},
+    created_at: now,
+    updated_at: now,
+  };
   const values = [CLIENT_ID, row.id, row.room_id, seq, row.sender_id, row.content, row.message_type, '{}', now];
   await pool.query({ name: 'insert', text: INSERT, values });
   reply.code(201);

@@ -176,7 +176,9 @@ const settings = referenceSettings();
 class AppModule {}
 
 endWithHarness();
-const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(), { logger: ['error', 'warn'] });
+const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(), {
+  logger: ['error', 'warn'],
+});
 app.useGlobalPipes(new ValidationPipe({ transform: true, whitelist: true }));
 app.useGlobalInterceptors(new ClassSerializerInterceptor(app.get(Reflector)));
 await app.listen(settings.port, '127.0.0.1');

@@ -41,9 +41,16 @@ export class Bench {
     const child = fork('dist/apps/api/src/main.js', {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       env: {
-        ...process.env, PORT: String(port), HOST: '127.0.0.1', DATABASE_URL: await this.database('subject'),
-        DATA_DIR: join(this.directory, 'subject'), LOG_LEVEL: 'warn', NODE_ENV: 'development', RATE_LIMIT_MESSAGES: limit,
-        RATE_LIMIT_DEFAULT: limit, RATE_LIMIT_AUTHENTICATION: limit,
+        ...process.env,
+        PORT: String(port),
+        HOST: '127.0.0.1',
+        DATABASE_URL: await this.database('subject'),
+        DATA_DIR: join(this.directory, 'subject'),
+        LOG_LEVEL: 'warn',
+        NODE_ENV: 'development',
+        RATE_LIMIT_MESSAGES: limit,
+        RATE_LIMIT_DEFAULT: limit,
+        RATE_LIMIT_AUTHENTICATION: limit,
       },
     });
     const url = `http://127.0.0.1:${port}`;

@@ -12,7 +12,14 @@ import { ApiModule } from './api.module.js';
 import { addDocsPages } from './docs-pages.js';
 import { ErrorFilter, sendError } from './error.filter.js';
 import {
-  addAccessLog, addEnvelope, addHeaders, API_PREFIX, BODY_LIMIT, parseJsonOnly, refuseWhileStopping, requestIdOf,
+  addAccessLog,
+  addEnvelope,
+  addHeaders,
+  API_PREFIX,
+  BODY_LIMIT,
+  parseJsonOnly,
+  refuseWhileStopping,
+  requestIdOf,
   writeHeaders,
 } from './http-hooks.js';
 import { buildDocument } from './openapi-document.js';
@@ -35,11 +42,15 @@ export async function createApp(config: Config, database: Database, logger: Logg
     },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 500 },
   });
-  const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(ApiModule.compose(config, database, logger), adapter, {
-    logger: new NestLogger(logger),
-    bodyParser: false,
-    abortOnError: false,
-  });
+  const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(
+    ApiModule.compose(config, database, logger),
+    adapter,
+    {
+      logger: new NestLogger(logger),
+      bodyParser: false,
+      abortOnError: false,
+    },
+  );
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   const health = app.get(Health);
   const metrics = app.get(Metrics);
@@ -57,7 +68,14 @@ export async function createApp(config: Config, database: Database, logger: Logg
     app.enableCors({
       origin: [...config.corsOrigins],
       methods: ['GET', 'POST', 'PUT', 'DELETE'],
-      exposedHeaders: ['X-Request-Id', 'X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset', 'Retry-After', 'Idempotency-Replayed'],
+      exposedHeaders: [
+        'X-Request-Id',
+        'X-RateLimit-Limit',
+        'X-RateLimit-Remaining',
+        'X-RateLimit-Reset',
+        'Retry-After',
+        'Idempotency-Replayed',
+      ],
     });
   }
   // Relative to wherever the page was opened: Try it out works behind any host name and under the pages' own policy.

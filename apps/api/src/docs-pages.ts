@@ -50,6 +50,9 @@ export function addDocsPages(app: NestFastifyApplication, document: OpenAPIObjec
   fastify.get('/redoc', (_request, reply) => reply.header('Content-Type', 'text/html; charset=utf-8').send(REDOC_PAGE));
   fastify.get('/redoc/redoc.standalone.js', (_request, reply) => {
     bundle ??= redocBundle();
-    return reply.header('Content-Type', 'text/javascript; charset=utf-8').header('Cache-Control', 'max-age=3600').send(bundle);
+    return reply
+      .header('Content-Type', 'text/javascript; charset=utf-8')
+      .header('Cache-Control', 'max-age=3600')
+      .send(bundle);
   });
 }

@@ -27,7 +27,10 @@ export function sendError(logger: Logger, request: FastifyRequest, reply: Fastif
   const error = toApiError(thrown);
   if (error.status >= 500) {
     const level = error.status === 500 ? 'error' : 'warn';
-    logger[level]({ request_id: request.id, client_id: request.principal?.clientId, fault: faultOf(error.cause ?? thrown) }, error.code);
+    logger[level](
+      { request_id: request.id, client_id: request.principal?.clientId, fault: faultOf(error.cause ?? thrown) },
+      error.code,
+    );
   }
   const body: ErrorBody = {
     detail: error.message,
@@ -50,7 +53,11 @@ export class ErrorFilter implements ExceptionFilter {
     const http = host.switchToHttp();
     const reply = http.getResponse<FastifyReply>();
     if (thrown instanceof IdempotentReplay) {
-      reply.code(thrown.status).header('Idempotency-Replayed', 'true').header('Content-Type', JSON_TYPE).send(thrown.body);
+      reply
+        .code(thrown.status)
+        .header('Idempotency-Replayed', 'true')
+        .header('Content-Type', JSON_TYPE)
+        .send(thrown.body);
       return;
     }
     sendError(this.logger, http.getRequest<FastifyRequest>(), reply, thrown);

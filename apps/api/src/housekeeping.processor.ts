@@ -17,7 +17,9 @@ export class HousekeepingProcessor implements OnModuleInit {
 
   /** Every tenant's rows: time alone decides. */
   async run(): Promise<void> {
-    await this.database.query(`DELETE FROM idempotency_records WHERE created_at < now() - interval '${IDEMPOTENCY_HOURS} hours'`);
+    await this.database.query(
+      `DELETE FROM idempotency_records WHERE created_at < now() - interval '${IDEMPOTENCY_HOURS} hours'`,
+    );
     await this.database.query(`DELETE FROM api_keys WHERE least(revoked_at, expires_at) < now() - interval '30 days'`);
   }
 }

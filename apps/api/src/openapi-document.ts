@@ -39,7 +39,9 @@ export function routeHandlers(app: INestApplication): Map<string, Handler & { na
         if (typeof handler !== 'function' || !Reflect.hasMetadata('path', handler)) continue;
         const answer = Reflect.getMetadata(ROUTE_ANSWER, handler) as RouteAnswer;
         handlers.set(operationId(controller.name, method), {
-          answer, rules: rulesOf(controller, handler), name: `${controller.name}.${method}`,
+          answer,
+          rules: rulesOf(controller, handler),
+          name: `${controller.name}.${method}`,
         });
       }
     }
@@ -48,7 +50,13 @@ export function routeHandlers(app: INestApplication): Map<string, Handler & { na
 }
 
 function errorCodes(operation: Operation, { answer, rules }: Handler): Set<ErrorCode> {
-  const codes = new Set<ErrorCode>(['INVALID_CREDENTIALS', 'RATE_LIMIT_EXCEEDED', 'INTERNAL_ERROR', 'SERVICE_UNAVAILABLE', ...answer.errors]);
+  const codes = new Set<ErrorCode>([
+    'INVALID_CREDENTIALS',
+    'RATE_LIMIT_EXCEEDED',
+    'INTERNAL_ERROR',
+    'SERVICE_UNAVAILABLE',
+    ...answer.errors,
+  ]);
   if (!rules.isPublic) codes.add('KEY_EXPIRED').add('INSUFFICIENT_PERMISSIONS');
   if (operation.parameters?.some((parameter) => parameter.in === 'path')) codes.add('RESOURCE_NOT_FOUND');
   if (operation.parameters?.length || operation.requestBody) codes.add('VALIDATION_ERROR');
@@ -67,7 +75,10 @@ function errorResponses(codes: Set<ErrorCode>): Record<string, unknown> {
         'application/json': {
           schema: { $ref: '#/components/schemas/Error' },
           example: {
-            detail: 'What is wrong', error_code: named[0], status_code: status, timestamp: '2024-01-01T12:00:00.000Z',
+            detail: 'What is wrong',
+            error_code: named[0],
+            status_code: status,
+            timestamp: '2024-01-01T12:00:00.000Z',
             request_id: '7f0c3f6e-2f0b-4b2b-9d38-0d5b5c1f6a11',
           },
         },
@@ -88,10 +99,22 @@ function successResponse(answer: RouteAnswer, schemas: Record<string, Schema>): 
     status: { type: 'string', const: 'success' },
     timestamp: { type: 'string', format: 'date-time' },
   };
-  const example: Record<string, unknown> = { data: page ? [one] : one, status: 'success', timestamp: '2024-01-01T12:00:00.000Z' };
+  const example: Record<string, unknown> = {
+    data: page ? [one] : one,
+    status: 'success',
+    timestamp: '2024-01-01T12:00:00.000Z',
+  };
   if (page) {
     properties['pagination'] = { $ref: '#/components/schemas/Pagination' };
-    example['pagination'] = { page: 1, size: 20, total: 1, pages: 1, has_next: false, has_prev: false, next_cursor: null };
+    example['pagination'] = {
+      page: 1,
+      size: 20,
+      total: 1,
+      pages: 1,
+      has_next: false,
+      has_prev: false,
+      next_cursor: null,
+    };
   }
   const schema = { type: 'object', required: Object.keys(properties), properties };
   return { description: page ? 'A page' : 'The result', headers, content: { 'application/json': { schema, example } } };
@@ -114,12 +137,17 @@ function describe(operation: Operation, handler: Handler, schemas: Record<string
     operation.security = [{ apiKey: [] }];
     operation['x-required-scopes'] = [...rules.scopes];
     const kind = rules.masterOnly ? 'a client key' : 'a client or user key';
-    operation.description = [operation.description, `Needs ${kind} with \`${rules.scopes.join('`, `')}\`.`].filter(Boolean).join('\n\n');
+    operation.description = [operation.description, `Needs ${kind} with \`${rules.scopes.join('`, `')}\`.`]
+      .filter(Boolean)
+      .join('\n\n');
   }
   if (rules.idempotent) {
     (operation.parameters ??= []).push({
-      name: 'Idempotency-Key', in: 'header', required: false,
-      description: 'Makes a repeat of this request within 24 hours answer the first result. Use a random value, such as a UUID.',
+      name: 'Idempotency-Key',
+      in: 'header',
+      required: false,
+      description:
+        'Makes a repeat of this request within 24 hours answer the first result. Use a random value, such as a UUID.',
       schema: { type: 'string', minLength: 1, maxLength: 255 },
     });
   }
@@ -136,7 +164,10 @@ export function buildDocument(app: INestApplication, server: string): OpenAPIObj
     .setVersion('1.0.0')
     .setLicense('MIT', 'https://opensource.org/license/mit')
     .addServer(server)
-    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A client key (ck_live_…) or a user key (sk_user_…).' }, 'apiKey')
+    .addBearerAuth(
+      { type: 'http', scheme: 'bearer', description: 'A client key (ck_live_…) or a user key (sk_user_…).' },
+      'apiKey',
+    )
     .build();
   const document = SwaggerModule.createDocument(app, base, { operationIdFactory: operationId });
   const handlers = routeHandlers(app);

@@ -62,7 +62,9 @@ export function exampleOf(schema: Schema, schemas: Record<string, Schema>): unkn
   const composed = schema.allOf?.[0] ?? schema.oneOf?.[0] ?? schema.anyOf?.[0];
   if (composed) return exampleOf(composed, schemas);
   if (schema.properties) {
-    return Object.fromEntries(Object.entries(schema.properties).map(([name, inner]) => [name, exampleOf(inner, schemas)]));
+    return Object.fromEntries(
+      Object.entries(schema.properties).map(([name, inner]) => [name, exampleOf(inner, schemas)]),
+    );
   }
   if (schema.items) return [exampleOf(schema.items, schemas)];
   if (schema.default !== undefined) return schema.default;
@@ -73,7 +75,9 @@ export function exampleOf(schema: Schema, schemas: Record<string, Schema>): unkn
 export function inOpenApi31(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(inOpenApi31);
   if (value === null || typeof value !== 'object') return value;
-  const result = Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, key === 'example' ? inner : inOpenApi31(inner)])) as Schema;
+  const result = Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, key === 'example' ? inner : inOpenApi31(inner)]),
+  ) as Schema;
   if (result.nullable !== true) return result;
   delete result.nullable;
   const composed = result.allOf ?? result.oneOf ?? (result.$ref ? [{ $ref: result.$ref }] : undefined);

@@ -21,7 +21,9 @@ export function addOperations(fastify: FastifyInstance, parts: OperationsParts):
     await database.query('SELECT 1');
   });
   health.add('migrations', async () => {
-    const [row] = await database.query<{ n: number }>('SELECT count(*) AS n FROM migrations WHERE name = ANY($1)', [MIGRATION_NAMES]);
+    const [row] = await database.query<{ n: number }>('SELECT count(*) AS n FROM migrations WHERE name = ANY($1)', [
+      MIGRATION_NAMES,
+    ]);
     if (row!.n !== MIGRATION_NAMES.length) throw new Error('migrations are missing');
   });
   const { redis } = limits;
@@ -32,9 +34,15 @@ export function addOperations(fastify: FastifyInstance, parts: OperationsParts):
   }
   metrics.gauge('chatapi_db_pool_total', 'Connections of the database pool', () => database.pool.totalCount);
   metrics.gauge('chatapi_db_pool_idle', 'Idle connections of the database pool', () => database.pool.idleCount);
-  metrics.gauge('chatapi_db_pool_waiting', 'Requests waiting for a database connection', () => database.pool.waitingCount);
+  metrics.gauge(
+    'chatapi_db_pool_waiting',
+    'Requests waiting for a database connection',
+    () => database.pool.waitingCount,
+  );
   metrics.gauge('chatapi_message_queue_depth', 'Sends waiting for the group commit', () => writer.depth);
-  metrics.gauge('chatapi_rate_limit_degraded', '1 while Redis is down and limits count in process', () => Number(limits.degraded));
+  metrics.gauge('chatapi_rate_limit_degraded', '1 while Redis is down and limits count in process', () =>
+    Number(limits.degraded),
+  );
 
   fastify.get('/health/live', (_request, reply) => reply.send({ status: 'ok' }));
   fastify.get('/health/ready', async (_request, reply) => {

@@ -14,6 +14,8 @@ export async function startDatabase(config: Config, logger: Logger): Promise<Sta
   const embedded = config.databaseUrl ? undefined : await startEmbeddedPostgres({ dataDir: config.dataDir });
   const url = config.databaseUrl ?? embedded!.url;
   await migrate(url);
-  const database = new Database(url, { onError: (error) => logger.warn({ fault: faultOf(error) }, 'database connection lost') });
+  const database = new Database(url, {
+    onError: (error) => logger.warn({ fault: faultOf(error) }, 'database connection lost'),
+  });
   return { database, embedded };
 }

@@ -27,7 +27,10 @@ export class ClientEntity {
 @Index('api_keys_public_id_key', ['publicId'], { unique: true })
 @Index('api_keys_living_user_key', { synchronize: false })
 @ForeignKey(() => ClientEntity, ['clientId'], ['id'], { name: 'api_keys_client_fkey', onDelete: 'CASCADE' })
-@ForeignKey('UserEntity', ['clientId', 'userId'], ['clientId', 'id'], { name: 'api_keys_user_fkey', onDelete: 'CASCADE' })
+@ForeignKey('UserEntity', ['clientId', 'userId'], ['clientId', 'id'], {
+  name: 'api_keys_user_fkey',
+  onDelete: 'CASCADE',
+})
 export class ApiKeyEntity {
   @PrimaryColumn('uuid', { name: 'client_id', primaryKeyConstraintName: 'api_keys_pkey' })
   clientId: string;

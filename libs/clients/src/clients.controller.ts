@@ -3,8 +3,16 @@ import { ApiTags } from '@nestjs/swagger';
 import { Returns, ReturnsNothing, ReturnsPage, type Page } from '#libs/common';
 import { Caller, ClientScopes, Idempotent, Limit, Public, type Principal } from '#libs/security';
 import {
-  ApiKeyCreateDto, ApiKeyDto, ApiKeyListQueryDto, ApiKeyRotateDto, ClientCreateDto, ClientDto, ClientEraseDto,
-  ClientUpdateDto, NewApiKeyDto, RegisteredClientDto,
+  ApiKeyCreateDto,
+  ApiKeyDto,
+  ApiKeyListQueryDto,
+  ApiKeyRotateDto,
+  ClientCreateDto,
+  ClientDto,
+  ClientEraseDto,
+  ClientUpdateDto,
+  NewApiKeyDto,
+  RegisteredClientDto,
 } from './client.dto.js';
 import { ClientsService } from './clients.service.js';
 

@@ -69,7 +69,12 @@ export class ClientsRepository {
     const where = new Conditions().add('client_id = ?', clientId).add(`kind = 'client' AND revoked_at IS NULL`);
     addDateRange(where, 'created_at', query);
     const sorts = { created_at: { sql: 'created_at', type: 'timestamptz' as const } };
-    return listPage<ApiKeyRow, ApiKeyDto>(this.database, query, { select: KEY, from: 'api_keys', where, sorts, id: 'id' }, toApiKeyDto);
+    return listPage<ApiKeyRow, ApiKeyDto>(
+      this.database,
+      query,
+      { select: KEY, from: 'api_keys', where, sorts, id: 'id' },
+      toApiKeyDto,
+    );
   }
 
   async findKeyForUpdate(tx: Tx, clientId: string, keyId: string): Promise<ApiKeyRow | undefined> {

@@ -102,7 +102,13 @@ export function Int(min: number, max: number, schema: ApiPropertyOptions = {}): 
     Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max
       ? undefined
       : `must be a whole number from ${min} to ${max}`;
-  return Field('int', check, { type: 'integer', minimum: min, maximum: max, example: min, ...schema } as ApiPropertyOptions);
+  return Field('int', check, {
+    type: 'integer',
+    minimum: min,
+    maximum: max,
+    example: min,
+    ...schema,
+  } as ApiPropertyOptions);
 }
 
 /** true or false. */
@@ -115,13 +121,21 @@ export function Flag(schema: ApiPropertyOptions = {}): PropertyDecorator {
 export function OneOf(values: readonly string[], schema: ApiPropertyOptions = {}): PropertyDecorator {
   const check: FieldCheck = (value) =>
     typeof value === 'string' && values.includes(value) ? undefined : `must be one of ${values.join(', ')}`;
-  return Field('oneOf', check, { type: 'string', enum: [...values], example: values[0], ...schema } as ApiPropertyOptions);
+  return Field('oneOf', check, {
+    type: 'string',
+    enum: [...values],
+    example: values[0],
+    ...schema,
+  } as ApiPropertyOptions);
 }
 
 /** A list of different members of a closed set. */
 export function ManyOf(values: readonly string[]): PropertyDecorator {
   const check: FieldCheck = (value) =>
-    Array.isArray(value) && value.length > 0 && value.length <= values.length && value.every((v) => values.includes(v as string))
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.length <= values.length &&
+    value.every((v) => values.includes(v as string))
       ? undefined
       : `must be a non-empty array of ${values.join(', ')}`;
   return Field('manyOf', check, {
@@ -186,7 +200,12 @@ function isRealDay(text: string): boolean {
 }
 
 function isInstant(value: unknown): value is string {
-  return typeof value === 'string' && INSTANT.test(value) && isRealDay(value.slice(0, 10)) && !Number.isNaN(Date.parse(value));
+  return (
+    typeof value === 'string' &&
+    INSTANT.test(value) &&
+    isRealDay(value.slice(0, 10)) &&
+    !Number.isNaN(Date.parse(value))
+  );
 }
 
 /** An RFC 3339 instant. */

@@ -100,7 +100,8 @@ class Reader {
       return [];
     }
     const keys = value.split(',').map((part) => Buffer.from(part.trim(), 'base64'));
-    if (keys.some((key) => key.length !== 32)) this.faults.push(`${name} must be 32 bytes in base64, or a comma list of such`);
+    if (keys.some((key) => key.length !== 32))
+      this.faults.push(`${name} must be 32 bytes in base64, or a comma list of such`);
     return keys;
   }
 
@@ -128,7 +129,10 @@ export function readConfig(env: Env): Config {
     encryptionKeys: read.keys('ENCRYPTION_KEY', production),
     registrationToken: read.text('REGISTRATION_TOKEN'),
     userKeyTtlSeconds: read.duration('USER_KEY_TTL', 7 * 86400),
-    corsOrigins: (read.text('CORS_ORIGINS') ?? '').split(',').map((o) => o.trim()).filter(Boolean),
+    corsOrigins: (read.text('CORS_ORIGINS') ?? '')
+      .split(',')
+      .map((o) => o.trim())
+      .filter(Boolean),
     trustProxy: read.trustProxy(),
     logLevel: read.oneOf('LOG_LEVEL', 'info', LOG_LEVELS),
     rateLimits: Object.freeze({

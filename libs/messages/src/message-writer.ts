@@ -156,7 +156,8 @@ export class MessageWriter implements OnApplicationShutdown {
 
 function failureOf(error: unknown): unknown {
   if (error instanceof ApiError) return error;
-  if (error instanceof NotSent) return unavailable('The database is not reachable; the message was not sent', error.cause);
+  if (error instanceof NotSent)
+    return unavailable('The database is not reachable; the message was not sent', error.cause);
   if (isStatementFault(error)) return classify(error);
   return unavailable(
     'Whether the message was stored is unknown; send it again with the same client_message_id, which cannot make a second one',

@@ -6,7 +6,10 @@ import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 @Index('messages_changed_idx', { synchronize: false })
 @Index('messages_reply_idx', { synchronize: false })
 @Index('messages_client_message_key', { synchronize: false })
-@ForeignKey('RoomCounterEntity', ['clientId', 'roomId'], ['clientId', 'roomId'], { name: 'messages_room_fkey', onDelete: 'CASCADE' })
+@ForeignKey('RoomCounterEntity', ['clientId', 'roomId'], ['clientId', 'roomId'], {
+  name: 'messages_room_fkey',
+  onDelete: 'CASCADE',
+})
 @ForeignKey('UserEntity', ['clientId', 'senderId'], ['clientId', 'id'], { name: 'messages_sender_fkey' })
 export class MessageEntity {
   @PrimaryColumn('uuid', { name: 'client_id', primaryKeyConstraintName: 'messages_pkey' })

@@ -14,7 +14,11 @@ import { MessagesService } from './messages.service.js';
     MessagesService,
     MessagesRepository,
     MessageWriter,
-    { provide: SEND_EXECUTOR, inject: [Database], useFactory: (database: Database) => new PostgresSendExecutor(database) },
+    {
+      provide: SEND_EXECUTOR,
+      inject: [Database],
+      useFactory: (database: Database) => new PostgresSendExecutor(database),
+    },
   ],
   exports: [MessagesService, MessageWriter],
 })

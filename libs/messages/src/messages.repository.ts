@@ -1,7 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { JsonPage } from '#libs/common';
 import {
-  addDateRange, Conditions, Database, paginate, readCursor, readPage, writeCursor, type ListSpec, type SortColumn, type Sql,
+  addDateRange,
+  Conditions,
+  Database,
+  paginate,
+  readCursor,
+  readPage,
+  writeCursor,
+  type ListSpec,
+  type SortColumn,
+  type Sql,
   type Tx,
 } from '#libs/database';
 import type { ChangeFrameDto, MessageDto, MessageListQueryDto, MessageUpdateDto } from './message.dto.js';
@@ -69,7 +78,8 @@ export class MessagesRepository {
     else if (userId !== undefined) {
       where.add(
         'x.room_id IN (SELECT m.room_id FROM room_members m WHERE m.client_id = ? AND m.user_id = ? AND m.left_at IS NULL)',
-        clientId, userId,
+        clientId,
+        userId,
       );
     }
     const filtered = addFilters(where, query);
@@ -82,18 +92,31 @@ export class MessagesRepository {
     };
     if (!filtered) spec.total = () => this.countAll(clientId, userId, query);
     const { rows, pagination } = await readPage<{ json: string }>(this.database, query, spec);
-    return new JsonPage(rows.map((row) => row.json), pagination);
+    return new JsonPage(
+      rows.map((row) => row.json),
+      pagination,
+    );
   }
 
   /** The plain page of a room, with the caller's access to it, in one round trip. */
-  async roomPage(clientId: string, userId: string | undefined, roomId: string, query: MessageListQueryDto): Promise<RoomPage | undefined> {
+  async roomPage(
+    clientId: string,
+    userId: string | undefined,
+    roomId: string,
+    query: MessageListQueryDto,
+  ): Promise<RoomPage | undefined> {
     const cursor = readCursor(query, 'bigint');
     const size = query.size!;
     const order = query.order!;
     const offset = cursor ? 0 : (query.page! - 1) * size;
     const name = `room-page-${order}-${cursor ? 'cursor' : 'page'}`;
     const [row] = await this.database.prepared<RoomPageRow>(name, roomPageSql(order, cursor !== undefined), [
-      clientId, roomId, userId ?? null, size, cursor?.v ?? null, offset,
+      clientId,
+      roomId,
+      userId ?? null,
+      size,
+      cursor?.v ?? null,
+      offset,
     ]);
     if (!row) return undefined;
     const next = row.last_id === null ? null : writeCursor(query, String(row.last_seq), row.last_id);
@@ -117,12 +140,22 @@ export class MessagesRepository {
     const sql = 'SELECT room_id, sender_id, deleted_at FROM messages WHERE client_id = $1 AND id = $2';
     const [seen] = await tx.query<MessageState>(sql, [clientId, messageId]);
     if (!seen) return undefined;
-    await tx.query('SELECT 1 FROM room_counters WHERE client_id = $1 AND room_id = $2 FOR UPDATE', [clientId, seen.room_id]);
+    await tx.query('SELECT 1 FROM room_counters WHERE client_id = $1 AND room_id = $2 FOR UPDATE', [
+      clientId,
+      seen.room_id,
+    ]);
     const [row] = await tx.query<MessageState>(sql, [clientId, messageId]);
     return row;
   }
 
-  async update(tx: Tx, clientId: string, messageId: string, change: MessageUpdateDto, seq: number, at: Date): Promise<void> {
+  async update(
+    tx: Tx,
+    clientId: string,
+    messageId: string,
+    change: MessageUpdateDto,
+    seq: number,
+    at: Date,
+  ): Promise<void> {
     await tx.query(
       `UPDATE messages SET content = coalesce($3, content), meta = coalesce($4::jsonb, meta), edit_reason = $5,
          edited_at = $6, updated_at = $6, change_seq = $7 WHERE client_id = $1 AND id = $2`,
@@ -141,8 +174,19 @@ export class MessagesRepository {
 
   /** Changes of a room after a seq, in order, each as its real-time frame. */
   async changes(clientId: string, roomId: string, afterSeq: number, limit: number): Promise<ChangeFrameDto[]> {
-    const rows = await this.database.query<Omit<ChangeFrameDto, 'room_id'>>(CHANGES_SQL, [clientId, roomId, afterSeq, limit]);
-    return rows.map((row) => ({ type: row.type, room_id: roomId, seq: row.seq, data: row.data, timestamp: row.timestamp }));
+    const rows = await this.database.query<Omit<ChangeFrameDto, 'room_id'>>(CHANGES_SQL, [
+      clientId,
+      roomId,
+      afterSeq,
+      limit,
+    ]);
+    return rows.map((row) => ({
+      type: row.type,
+      room_id: roomId,
+      seq: row.seq,
+      data: row.data,
+      timestamp: row.timestamp,
+    }));
   }
 
   /** An exact total from the counters: looks at rooms, never at messages. */
@@ -151,7 +195,8 @@ export class MessagesRepository {
     if (query.room_id === undefined && userId !== undefined) {
       where.add(
         'c.room_id IN (SELECT m.room_id FROM room_members m WHERE m.client_id = ? AND m.user_id = ? AND m.left_at IS NULL)',
-        clientId, userId,
+        clientId,
+        userId,
       );
     }
     const counted = query.include_deleted ? 'c.message_count + c.deleted_count' : 'c.message_count';

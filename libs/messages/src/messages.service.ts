@@ -3,7 +3,12 @@ import { Answer, forbidden, invalid, notFound, type JsonPage } from '#libs/commo
 import { roomInactive, RoomsService } from '#libs/rooms';
 import { UnitOfWork, type Principal } from '#libs/security';
 import type {
-  MessageCreateDto, MessageDto, MessageListQueryDto, MessageUpdateDto, RoomChangesDto, RoomChangesQueryDto,
+  MessageCreateDto,
+  MessageDto,
+  MessageListQueryDto,
+  MessageUpdateDto,
+  RoomChangesDto,
+  RoomChangesQueryDto,
 } from './message.dto.js';
 import type { MessageSend, SendOutcome } from './message-sends.js';
 import { MessageWriter } from './message-writer.js';
@@ -60,7 +65,8 @@ export class MessagesService {
       const state = await this.repository.lock(tx, caller.clientId, messageId);
       if (!state || state.deleted_at) throw notFound('Message');
       await this.rooms.requireAccess(caller, state.room_id, undefined, tx);
-      if (caller.kind === 'user' && state.sender_id !== caller.userId) throw forbidden('Only the sender edits a message');
+      if (caller.kind === 'user' && state.sender_id !== caller.userId)
+        throw forbidden('Only the sender edits a message');
       const { seq, at } = await this.repository.takeSeq(tx, caller.clientId, state.room_id, 0);
       await this.repository.update(tx, caller.clientId, messageId, input, seq, at);
       return (await this.repository.find(tx, caller.clientId, messageId))!;
@@ -86,7 +92,12 @@ export class MessagesService {
     const limit = query.limit!;
     const frames = await this.repository.changes(caller.clientId, roomId, query.after_seq!, limit + 1);
     const shown = frames.slice(0, limit);
-    return { room_id: roomId, seq: shown.at(-1)?.seq ?? query.after_seq!, has_more: frames.length > limit, frames: shown };
+    return {
+      room_id: roomId,
+      seq: shown.at(-1)?.seq ?? query.after_seq!,
+      has_more: frames.length > limit,
+      frames: shown,
+    };
   }
 
   private async roomPage(caller: Principal, roomId: string, query: MessageListQueryDto): Promise<JsonPage> {
@@ -97,7 +108,9 @@ export class MessagesService {
   }
 
   private async answer(
-    send: MessageSend, outcome: SendOutcome, existing: () => Promise<MessageDto | undefined>,
+    send: MessageSend,
+    outcome: SendOutcome,
+    existing: () => Promise<MessageDto | undefined>,
   ): Promise<Answer<MessageDto>> {
     switch (outcome.verdict) {
       case 'created':
@@ -122,7 +135,13 @@ export class MessagesService {
 function isPlainRoomPage(query: MessageListQueryDto): boolean {
   if (query.sort === 'updated_at') return false;
   const narrowing = [
-    query.message_type, query.sender_id, query.reply_to, query.search, query.after_seq, query.before_seq, query.start_date,
+    query.message_type,
+    query.sender_id,
+    query.reply_to,
+    query.search,
+    query.after_seq,
+    query.before_seq,
+    query.start_date,
     query.end_date,
   ];
   return !query.include_deleted && narrowing.every((value) => value === undefined);

@@ -31,7 +31,11 @@ export class NestLogger implements LoggerService {
 export function faultOf(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error };
   const { code, routine, constraint, table } = error as Error & Record<string, unknown>;
-  const frames = error.stack?.split('\n').filter((line) => line.startsWith('    at ')).slice(0, 12).join('\n');
+  const frames = error.stack
+    ?.split('\n')
+    .filter((line) => line.startsWith('    at '))
+    .slice(0, 12)
+    .join('\n');
   const fault: Record<string, unknown> = { type: error.name, code, routine, constraint, table, stack: frames };
   // A database error's message may quote values; one of ours or of the runtime does not.
   if (routine === undefined) fault['message'] = error.message;

@@ -3,7 +3,17 @@ import { ApiTags } from '@nestjs/swagger';
 import { Returns, ReturnsNothing, ReturnsPage, type Answer, type Page } from '#libs/common';
 import { Caller, Idempotent, Scopes, type Principal } from '#libs/security';
 import { RoomMembersService } from './room-members.service.js';
-import { RoomJoinDto, RoomLeaveDto, RoomMemberDto, RoomMemberListQueryDto, RoomMembersAddDto, RoomMembersAddedDto, RoomMemberUpdateDto, RoomReadDto, RoomReadStateDto } from './room-member.dto.js';
+import {
+  RoomJoinDto,
+  RoomLeaveDto,
+  RoomMemberDto,
+  RoomMemberListQueryDto,
+  RoomMembersAddDto,
+  RoomMembersAddedDto,
+  RoomMemberUpdateDto,
+  RoomReadDto,
+  RoomReadStateDto,
+} from './room-member.dto.js';
 
 /** Who is in a room. */
 @ApiTags('Rooms')
@@ -16,7 +26,11 @@ export class RoomMembersController {
   @Scopes('rooms:write')
   @Idempotent()
   @Returns(RoomMemberDto, { status: 201, alsoStatus: 200, errors: ['ROOM_FULL'] })
-  join(@Caller() caller: Principal, @Param('room_id') roomId: string, @Body() body: RoomJoinDto): Promise<Answer<RoomMemberDto>> {
+  join(
+    @Caller() caller: Principal,
+    @Param('room_id') roomId: string,
+    @Body() body: RoomJoinDto,
+  ): Promise<Answer<RoomMemberDto>> {
     return this.members.join(caller, roomId, body);
   }
 
@@ -24,7 +38,11 @@ export class RoomMembersController {
   @Post('leave')
   @Scopes('rooms:write')
   @Returns(RoomMemberDto)
-  leave(@Caller() caller: Principal, @Param('room_id') roomId: string, @Body() body: RoomLeaveDto): Promise<RoomMemberDto> {
+  leave(
+    @Caller() caller: Principal,
+    @Param('room_id') roomId: string,
+    @Body() body: RoomLeaveDto,
+  ): Promise<RoomMemberDto> {
     return this.members.leave(caller, roomId, body);
   }
 
@@ -32,7 +50,11 @@ export class RoomMembersController {
   @Get('members')
   @Scopes('rooms:read')
   @ReturnsPage(RoomMemberDto)
-  list(@Caller() caller: Principal, @Param('room_id') roomId: string, @Query() query: RoomMemberListQueryDto): Promise<Page<RoomMemberDto>> {
+  list(
+    @Caller() caller: Principal,
+    @Param('room_id') roomId: string,
+    @Query() query: RoomMemberListQueryDto,
+  ): Promise<Page<RoomMemberDto>> {
     return this.members.list(caller, roomId, query);
   }
 
@@ -41,7 +63,11 @@ export class RoomMembersController {
   @Scopes('rooms:write')
   @Idempotent()
   @Returns(RoomMembersAddedDto, { status: 201, errors: ['ROOM_FULL'] })
-  add(@Caller() caller: Principal, @Param('room_id') roomId: string, @Body() body: RoomMembersAddDto): Promise<RoomMembersAddedDto> {
+  add(
+    @Caller() caller: Principal,
+    @Param('room_id') roomId: string,
+    @Body() body: RoomMembersAddDto,
+  ): Promise<RoomMembersAddedDto> {
     return this.members.add(caller, roomId, body);
   }
 
@@ -62,7 +88,11 @@ export class RoomMembersController {
   @Delete('members/:user_id')
   @Scopes('rooms:write')
   @ReturnsNothing()
-  remove(@Caller() caller: Principal, @Param('room_id') roomId: string, @Param('user_id') userId: string): Promise<void> {
+  remove(
+    @Caller() caller: Principal,
+    @Param('room_id') roomId: string,
+    @Param('user_id') userId: string,
+  ): Promise<void> {
     return this.members.remove(caller, roomId, userId);
   }
 
@@ -70,7 +100,11 @@ export class RoomMembersController {
   @Post('read')
   @Scopes('rooms:write')
   @Returns(RoomReadStateDto)
-  markRead(@Caller() caller: Principal, @Param('room_id') roomId: string, @Body() body: RoomReadDto): Promise<RoomReadStateDto> {
+  markRead(
+    @Caller() caller: Principal,
+    @Param('room_id') roomId: string,
+    @Body() body: RoomReadDto,
+  ): Promise<RoomReadStateDto> {
     return this.members.markRead(caller, roomId, body);
   }
 }

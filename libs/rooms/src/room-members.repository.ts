@@ -57,7 +57,10 @@ export class RoomMembersRepository {
     addDateRange(where, 'm.joined_at', query);
     const sorts = { created_at: { sql: 'm.joined_at', type: 'timestamptz' as const } };
     return listPage<RoomMemberRow, RoomMemberDto>(
-      this.database, query, { select: MEMBER, from: MEMBERS, where, sorts, id: 'm.user_id' }, toRoomMemberDto,
+      this.database,
+      query,
+      { select: MEMBER, from: MEMBERS, where, sorts, id: 'm.user_id' },
+      toRoomMemberDto,
     );
   }
 
@@ -131,7 +134,12 @@ export class RoomMembersRepository {
   }
 
   /** Moves the read cursor forward, never back and never past the room; answers cursor and capped unread count. */
-  async markRead(clientId: string, roomId: string, userId: string, seq: number): Promise<{ last_read_seq: number; unread: number } | undefined> {
+  async markRead(
+    clientId: string,
+    roomId: string,
+    userId: string,
+    seq: number,
+  ): Promise<{ last_read_seq: number; unread: number } | undefined> {
     const [row] = await this.database.query<{ last_read_seq: number; unread: number }>(
       `WITH moved AS (
          UPDATE room_members m SET last_read_seq = greatest(m.last_read_seq, least($4::bigint, c.seq))

@@ -4,7 +4,16 @@ import type { Tx } from '#libs/database';
 import { UnitOfWork, type Principal } from '#libs/security';
 import { UserLifecycle } from '#libs/users';
 import { RoomMembersRepository } from './room-members.repository.js';
-import type { RoomJoinDto, RoomLeaveDto, RoomMemberDto, RoomMemberListQueryDto, RoomMembersAddDto, RoomMembersAddedDto, RoomReadDto, RoomReadStateDto } from './room-member.dto.js';
+import type {
+  RoomJoinDto,
+  RoomLeaveDto,
+  RoomMemberDto,
+  RoomMemberListQueryDto,
+  RoomMembersAddDto,
+  RoomMembersAddedDto,
+  RoomReadDto,
+  RoomReadStateDto,
+} from './room-member.dto.js';
 import type { Role } from './room.dto.js';
 import { roomFull } from './room.errors.js';
 import { toRoomMemberDto, unreadOf } from './room.mapper.js';
@@ -162,7 +171,8 @@ export class RoomMembersService implements OnModuleInit {
 /** Who joins or leaves: a user key itself, a client key the named user. */
 function subjectOf(caller: Principal, userId: string | undefined): string {
   if (caller.kind === 'user') {
-    if (userId !== undefined && userId.toLowerCase() !== caller.userId) throw forbidden('A user key acts for itself only');
+    if (userId !== undefined && userId.toLowerCase() !== caller.userId)
+      throw forbidden('A user key acts for itself only');
     return caller.userId!;
   }
   if (userId === undefined) throw invalid({ field: 'user_id', message: 'user_id is required with a client key' });

@@ -51,7 +51,10 @@ export class RoomEntity {
 
 /** What churns with every change of a conversation. Everything that takes a seq locks this row. */
 @Entity('room_counters')
-@ForeignKey(() => RoomEntity, ['clientId', 'roomId'], ['clientId', 'id'], { name: 'room_counters_room_fkey', onDelete: 'CASCADE' })
+@ForeignKey(() => RoomEntity, ['clientId', 'roomId'], ['clientId', 'id'], {
+  name: 'room_counters_room_fkey',
+  onDelete: 'CASCADE',
+})
 export class RoomCounterEntity {
   @PrimaryColumn('uuid', { name: 'client_id', primaryKeyConstraintName: 'room_counters_pkey' })
   clientId: string;
@@ -82,8 +85,14 @@ export class RoomCounterEntity {
 @Entity('room_members')
 @Index('room_members_user_idx', { synchronize: false })
 @Index('room_members_change_idx', { synchronize: false })
-@ForeignKey(() => RoomEntity, ['clientId', 'roomId'], ['clientId', 'id'], { name: 'room_members_room_fkey', onDelete: 'CASCADE' })
-@ForeignKey('UserEntity', ['clientId', 'userId'], ['clientId', 'id'], { name: 'room_members_user_fkey', onDelete: 'CASCADE' })
+@ForeignKey(() => RoomEntity, ['clientId', 'roomId'], ['clientId', 'id'], {
+  name: 'room_members_room_fkey',
+  onDelete: 'CASCADE',
+})
+@ForeignKey('UserEntity', ['clientId', 'userId'], ['clientId', 'id'], {
+  name: 'room_members_user_fkey',
+  onDelete: 'CASCADE',
+})
 export class RoomMemberEntity {
   @PrimaryColumn('uuid', { name: 'client_id', primaryKeyConstraintName: 'room_members_pkey' })
   clientId: string;

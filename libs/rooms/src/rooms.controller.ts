@@ -2,9 +2,7 @@ import { Body, Controller, Delete, Get, Param, Post, Put, Query } from '@nestjs/
 import { ApiTags } from '@nestjs/swagger';
 import { Returns, ReturnsNothing, ReturnsPage, type Answer, type Page } from '#libs/common';
 import { Caller, ClientScopes, Idempotent, Scopes, type Principal } from '#libs/security';
-import {
-  RoomCreateDto, RoomDto, RoomListAllQueryDto, RoomListQueryDto, RoomUpdateDto,
-} from './room.dto.js';
+import { RoomCreateDto, RoomDto, RoomListAllQueryDto, RoomListQueryDto, RoomUpdateDto } from './room.dto.js';
 import { RoomsService } from './rooms.service.js';
 
 /** Rooms. */

@@ -48,11 +48,24 @@ export class RoomsRepository {
       `INSERT INTO rooms (client_id, id, name, description, room_type, visibility, max_members, meta, created_by, direct_key,
          created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now(), now())
        ON CONFLICT (client_id, direct_key) WHERE direct_key IS NOT NULL DO NOTHING RETURNING id`,
-      [clientId, room.id, room.name, room.description, room.roomType, room.visibility, room.maxMembers, room.meta,
-        room.createdBy, room.directKey],
+      [
+        clientId,
+        room.id,
+        room.name,
+        room.description,
+        room.roomType,
+        room.visibility,
+        room.maxMembers,
+        room.meta,
+        room.createdBy,
+        room.directKey,
+      ],
     );
     if (rows.length === 0) return false;
-    await tx.query('INSERT INTO room_counters (client_id, room_id, last_change_at) VALUES ($1, $2, now())', [clientId, room.id]);
+    await tx.query('INSERT INTO room_counters (client_id, room_id, last_change_at) VALUES ($1, $2, now())', [
+      clientId,
+      room.id,
+    ]);
     return true;
   }
 
@@ -84,7 +97,12 @@ export class RoomsRepository {
   }
 
   /** Whether the room exists, and the user's role in it. */
-  async access(sql: Sql | undefined, clientId: string, roomId: string, userId: string | undefined): Promise<{ role: Role | null } | undefined> {
+  async access(
+    sql: Sql | undefined,
+    clientId: string,
+    roomId: string,
+    userId: string | undefined,
+  ): Promise<{ role: Role | null } | undefined> {
     const [row] = await (sql ?? this.database).query<{ role: Role | null }>(
       `SELECT m.role FROM rooms r LEFT JOIN room_members m
          ON m.client_id = r.client_id AND m.room_id = r.id AND m.user_id = $3 AND m.left_at IS NULL
@@ -98,7 +116,10 @@ export class RoomsRepository {
   listAll(clientId: string, query: RoomListAllQueryDto): Promise<Page<RoomDto>> {
     const where = this.filters(new Conditions().add('r.client_id = ?', clientId), query);
     return listPage<RoomRow, RoomDto>(
-      this.database, query, { select: ROOM_COLUMNS, from: ROOMS, where, sorts: SORTS, id: 'r.id' }, toRoomDto,
+      this.database,
+      query,
+      { select: ROOM_COLUMNS, from: ROOMS, where, sorts: SORTS, id: 'r.id' },
+      toRoomDto,
     );
   }
 
@@ -106,7 +127,10 @@ export class RoomsRepository {
   listOfUser(clientId: string, userId: string, query: RoomListAllQueryDto): Promise<Page<RoomDto>> {
     const where = this.filters(new Conditions().add('r.client_id = ?', clientId).add('m.user_id = ?', userId), query);
     return listPage<RoomRow, RoomDto>(
-      this.database, query, { select: MEMBER_VIEW, from: MEMBER_ROOMS, where, sorts: SORTS, id: 'r.id' }, toRoomDto,
+      this.database,
+      query,
+      { select: MEMBER_VIEW, from: MEMBER_ROOMS, where, sorts: SORTS, id: 'r.id' },
+      toRoomDto,
     );
   }
 

@@ -36,7 +36,13 @@ export class RoomsService {
         return new Answer(toRoomDto(existing!), 200);
       }
       for (const userId of plan.members) {
-        await this.members.insert(tx, caller.clientId, plan.room.id, userId, userId === plan.ownerId ? 'owner' : 'member');
+        await this.members.insert(
+          tx,
+          caller.clientId,
+          plan.room.id,
+          userId,
+          userId === plan.ownerId ? 'owner' : 'member',
+        );
       }
       const row = await this.repository.find(tx, caller.clientId, plan.room.id);
       return new Answer(toRoomDto(row!), 201);
@@ -80,7 +86,10 @@ export class RoomsService {
         if (fixed) throw invalid({ field: fixed, message: `${fixed} of a direct room cannot be changed` });
       }
       if (input.max_members !== undefined && input.max_members < locked.member_count) {
-        throw invalid({ field: 'max_members', message: `max_members must not be below the ${locked.member_count} present members` });
+        throw invalid({
+          field: 'max_members',
+          message: `max_members must not be below the ${locked.member_count} present members`,
+        });
       }
       await this.repository.update(tx, caller.clientId, roomId, input);
       const row = await this.repository.find(tx, caller.clientId, roomId);
@@ -123,7 +132,8 @@ function planRoom(caller: Principal, input: RoomCreateDto): Plan {
   const members = [...new Set(ownerId === null ? others : [ownerId, ...others])];
   const direct = input.room_type === 'direct';
   if (direct) checkDirect(input, members);
-  else if (input.name === undefined || input.name === null) throw invalid({ field: 'name', message: 'name is required' });
+  else if (input.name === undefined || input.name === null)
+    throw invalid({ field: 'name', message: 'name is required' });
   const maxMembers = direct ? 2 : (input.max_members ?? DEFAULT_MAX_MEMBERS);
   if (members.length > maxMembers) throw roomFull();
   const room: RoomInsert = {

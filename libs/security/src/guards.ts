@@ -69,12 +69,22 @@ export class KeyGuard implements CanActivate {
 
   private anonymous(request: FastifyRequest, context: ExecutionContext): Principal {
     const token = this.config.registrationToken;
-    if (token !== undefined && context.getHandler().name === 'register' && !sameHash(hashKey(bearerOf(request)), hashKey(token))) {
+    if (
+      token !== undefined &&
+      context.getHandler().name === 'register' &&
+      !sameHash(hashKey(bearerOf(request)), hashKey(token))
+    ) {
       throw new ApiError('INVALID_CREDENTIALS', 'Registration needs the registration token');
     }
     return {
-      kind: 'anonymous', id: `ip:${request.ip}`, clientId: NIL_ID, clientName: '', userId: undefined, keyId: undefined,
-      isMaster: false, scopes: new Set(),
+      kind: 'anonymous',
+      id: `ip:${request.ip}`,
+      clientId: NIL_ID,
+      clientName: '',
+      userId: undefined,
+      keyId: undefined,
+      isMaster: false,
+      scopes: new Set(),
     };
   }
 
@@ -96,7 +106,8 @@ export class ScopeGuard implements CanActivate {
     if (rules.isPublic) return true;
     const { principal } = context.switchToHttp().getRequest<FastifyRequest>();
     if (!principal || rules.scopes.length === 0) throw forbidden('This operation is not open to API keys');
-    if (rules.masterOnly && principal.kind !== 'client') throw forbidden('This operation needs a client key (ck_live_…)');
+    if (rules.masterOnly && principal.kind !== 'client')
+      throw forbidden('This operation needs a client key (ck_live_…)');
     for (const scope of rules.scopes) {
       if (!principal.scopes.has(scope)) throw forbidden(`This key lacks the scope ${scope}`);
     }

@@ -103,7 +103,8 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
 
   private admit(entry: Entry, key: string, now: number): Principal {
     if (!sameHash(entry.hash, hashKey(key))) throw unknownKey();
-    if (entry.expiresAt !== undefined && entry.expiresAt <= now) throw new ApiError('KEY_EXPIRED', 'The API key has expired');
+    if (entry.expiresAt !== undefined && entry.expiresAt <= now)
+      throw new ApiError('KEY_EXPIRED', 'The API key has expired');
     if (now - entry.touchedAt >= TOUCH_EVERY_MS) {
       entry.touchedAt = now;
       const { clientId, keyId, userId } = entry.principal;

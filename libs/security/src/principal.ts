@@ -1,7 +1,17 @@
 /** Every scope a key can carry; `resource:read` and `resource:write`. */
 export const SCOPES = [
-  'messages:read', 'messages:write', 'rooms:read', 'rooms:write', 'users:read', 'users:write',
-  'notifications:read', 'notifications:write', 'webhooks:read', 'webhooks:write', 'providers:write', 'clients:write',
+  'messages:read',
+  'messages:write',
+  'rooms:read',
+  'rooms:write',
+  'users:read',
+  'users:write',
+  'notifications:read',
+  'notifications:write',
+  'webhooks:read',
+  'webhooks:write',
+  'providers:write',
+  'clients:write',
 ] as const;
 
 /** One of {@link SCOPES}. */
@@ -9,7 +19,12 @@ export type Scope = (typeof SCOPES)[number];
 
 /** What a user key may do at most: that user's own view. */
 export const USER_SCOPES: readonly Scope[] = [
-  'messages:read', 'messages:write', 'rooms:read', 'rooms:write', 'users:read', 'users:write',
+  'messages:read',
+  'messages:write',
+  'rooms:read',
+  'rooms:write',
+  'users:read',
+  'users:write',
 ];
 
 /** The Idempotency-Key of a request with what it was asked with. */

@@ -74,7 +74,12 @@ export class RateLimits implements OnApplicationShutdown {
     const options = { keyPrefix: `chatapi:limit:${name}`, points: limit.points, duration: limit.seconds };
     const memory = new RateLimiterMemory(options);
     if (!this.redis) return memory;
-    return new RateLimiterRedis({ ...options, storeClient: this.redis, insuranceLimiter: memory, rejectIfRedisNotReady: true });
+    return new RateLimiterRedis({
+      ...options,
+      storeClient: this.redis,
+      insuranceLimiter: memory,
+      rejectIfRedisNotReady: true,
+    });
   }
 
   private connect(url: string): Redis {

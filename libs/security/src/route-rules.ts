@@ -15,7 +15,12 @@ export interface RouteRules {
   idempotent: boolean;
 }
 
-const KEYS = { public: 'chatapi:public', scopes: 'chatapi:scopes', family: 'chatapi:family', idempotent: 'chatapi:idempotent' };
+const KEYS = {
+  public: 'chatapi:public',
+  scopes: 'chatapi:scopes',
+  family: 'chatapi:family',
+  idempotent: 'chatapi:idempotent',
+};
 
 interface ScopeRule {
   scopes: Scope[];
@@ -29,7 +34,8 @@ export const Public = (): MethodDecorator & ClassDecorator => SetMetadata(KEYS.p
 export const Scopes = (...scopes: Scope[]): MethodDecorator => SetMetadata(KEYS.scopes, { scopes, masterOnly: false });
 
 /** The scope, and the key must be the client's own: a user key gets 403. */
-export const ClientScopes = (...scopes: Scope[]): MethodDecorator => SetMetadata(KEYS.scopes, { scopes, masterOnly: true });
+export const ClientScopes = (...scopes: Scope[]): MethodDecorator =>
+  SetMetadata(KEYS.scopes, { scopes, masterOnly: true });
 
 /** The rate limit family of a controller or route, when it is not "default". */
 export const Limit = (family: LimitFamily): MethodDecorator & ClassDecorator => SetMetadata(KEYS.family, family);

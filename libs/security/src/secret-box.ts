@@ -31,7 +31,9 @@ export class SecretBox {
     const iv = sealed.subarray(ID_BYTES, ID_BYTES + IV_BYTES);
     const decipher = createDecipheriv('aes-256-gcm', found.key, iv);
     decipher.setAuthTag(sealed.subarray(ID_BYTES + IV_BYTES, ID_BYTES + IV_BYTES + TAG_BYTES));
-    return decipher.update(sealed.subarray(ID_BYTES + IV_BYTES + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
+    return (
+      decipher.update(sealed.subarray(ID_BYTES + IV_BYTES + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
+    );
   }
 }
 

@@ -55,13 +55,17 @@ export class UnitOfWork {
     // By key for a client: a narrower key must not be handed what a wider one was answered.
     const principal = caller.kind === 'client' ? `key:${caller.keyId}` : caller.id;
     const identity = [caller.clientId, principal, intent.route, intent.key];
-    const hash = createHash('sha256').update(JSON.stringify(intent.body ?? null)).digest();
+    const hash = createHash('sha256')
+      .update(JSON.stringify(intent.body ?? null))
+      .digest();
     // Held until the commit is visible, so whoever gets it sees the record, if there is one.
     const [lock] = await tx.query<{ ok: boolean }>('SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS ok', [
       JSON.stringify(identity),
     ]);
     if (!lock!.ok) {
-      throw new ApiError('IDEMPOTENCY_IN_PROGRESS', 'A request with this Idempotency-Key is still running', { retryAfterSeconds: 1 });
+      throw new ApiError('IDEMPOTENCY_IN_PROGRESS', 'A request with this Idempotency-Key is still running', {
+        retryAfterSeconds: 1,
+      });
     }
     const [record] = await tx.query<RecordRow>(
       `SELECT body_hash, status, response FROM idempotency_records

@@ -3,7 +3,13 @@ import { ApiTags } from '@nestjs/swagger';
 import { notFound, Returns, ReturnsNothing, ReturnsPage, type Page } from '#libs/common';
 import { Caller, ClientScopes, Idempotent, Limit, Scopes, type Principal } from '#libs/security';
 import {
-  CreatedUserDto, UserCreateDto, UserDto, UserListQueryDto, UserLoginDto, UserLoginResultDto, UserUpdateDto,
+  CreatedUserDto,
+  UserCreateDto,
+  UserDto,
+  UserListQueryDto,
+  UserLoginDto,
+  UserLoginResultDto,
+  UserUpdateDto,
 } from './user.dto.js';
 import { UsersService } from './users.service.js';
 

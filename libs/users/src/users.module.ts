@@ -5,5 +5,9 @@ import { UsersRepository } from './users.repository.js';
 import { UsersService } from './users.service.js';
 
 /** End users and their keys. */
-@Module({ controllers: [UsersController], providers: [UsersService, UsersRepository, UserLifecycle], exports: [UserLifecycle] })
+@Module({
+  controllers: [UsersController],
+  providers: [UsersService, UsersRepository, UserLifecycle],
+  exports: [UserLifecycle],
+})
 export class UsersModule {}

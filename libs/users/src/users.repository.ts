@@ -50,7 +50,10 @@ export class UsersRepository {
       .when(input.user_id, 'id = ?')
       .when(input.external_id, 'external_id = ?')
       .when(input.email, 'lower(email) = lower(?)');
-    const [row] = await tx.query<UserRow>(`SELECT ${USER_COLUMNS} FROM users WHERE ${where.sql} FOR NO KEY UPDATE`, where.params);
+    const [row] = await tx.query<UserRow>(
+      `SELECT ${USER_COLUMNS} FROM users WHERE ${where.sql} FOR NO KEY UPDATE`,
+      where.params,
+    );
     return row;
   }
 
@@ -63,7 +66,9 @@ export class UsersRepository {
   }
 
   list(clientId: string, query: UserListQueryDto): Promise<Page<UserDto>> {
-    const where = new Conditions().add('client_id = ? AND deleted_at IS NULL', clientId).when(query.is_active, 'is_active = ?');
+    const where = new Conditions()
+      .add('client_id = ? AND deleted_at IS NULL', clientId)
+      .when(query.is_active, 'is_active = ?');
     if (query.search !== undefined) {
       const text = where.bind(query.search.toLowerCase());
       where.add(
@@ -72,7 +77,10 @@ export class UsersRepository {
     }
     addDateRange(where, 'created_at', query);
     return listPage<UserRow, UserDto>(
-      this.database, query, { select: USER_COLUMNS, from: 'users', where, sorts: SORTS, id: 'id' }, toUserDto,
+      this.database,
+      query,
+      { select: USER_COLUMNS, from: 'users', where, sorts: SORTS, id: 'id' },
+      toUserDto,
     );
   }
 

@@ -4,7 +4,13 @@ import { CONFIG, type Config } from '#libs/config';
 import type { Tx } from '#libs/database';
 import { createKey, KeyDirectory, UnitOfWork, USER_SCOPES, type Principal } from '#libs/security';
 import type {
-  CreatedUserDto, UserCreateDto, UserDto, UserListQueryDto, UserLoginDto, UserLoginResultDto, UserUpdateDto,
+  CreatedUserDto,
+  UserCreateDto,
+  UserDto,
+  UserListQueryDto,
+  UserLoginDto,
+  UserLoginResultDto,
+  UserUpdateDto,
 } from './user.dto.js';
 import { takenField } from './user.errors.js';
 import { toUserDto } from './user.mapper.js';
@@ -108,13 +114,22 @@ export class UsersService {
   }
 
   private async issueKey(
-    tx: Tx, caller: Principal, userId: string, device: string | undefined,
+    tx: Tx,
+    caller: Principal,
+    userId: string,
+    device: string | undefined,
   ): Promise<{ scoped_api_key: string; expires_at: string }> {
     const secret = createKey('user');
     const expiresAt = new Date(Date.now() + this.config.userKeyTtlSeconds * 1000);
     // A key made with a narrower key never grants what that one lacks.
     const scopes = USER_SCOPES.filter((scope) => caller.scopes.has(scope));
-    await this.repository.insertKey(tx, caller.clientId, userId, { id: newId(), secret, device: device ?? null, scopes, expiresAt });
+    await this.repository.insertKey(tx, caller.clientId, userId, {
+      id: newId(),
+      secret,
+      device: device ?? null,
+      scopes,
+      expiresAt,
+    });
     return { scoped_api_key: secret.key, expires_at: expiresAt.toISOString() };
   }
 }
