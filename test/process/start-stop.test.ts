@@ -32,7 +32,8 @@ describe('Starting and stopping', () => {
   const children: ChildProcess[] = [];
   after(() => {
     for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
-    for (const directory of directories) rmSync(directory, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
+    for (const directory of directories)
+      rmSync(directory, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
   });
 
   function aDirectory(): string {
@@ -125,7 +126,13 @@ describe('Starting and stopping', () => {
   });
 
   it('names every fault of the environment at once', async () => {
-    const { exit, output } = run({ PORT: 'x', NODE_ENV: 'production', JOBS: 'maybe', RATE_LIMIT_DEFAULT: '5', DATABASE_URL: 'nope' });
+    const { exit, output } = run({
+      PORT: 'x',
+      NODE_ENV: 'production',
+      JOBS: 'maybe',
+      RATE_LIMIT_DEFAULT: '5',
+      DATABASE_URL: 'nope',
+    });
     assert.equal(await exit, 1);
     for (const name of ['PORT', 'ENCRYPTION_KEY', 'JOBS', 'RATE_LIMIT_DEFAULT', 'DATABASE_URL']) {
       assert.match(output(), new RegExp(`- ${name} `));
