@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { Answer, ApiError, renderSuccess } from '#libs/common';
+import { Answer, ApiError, invalid, renderSuccess } from '#libs/common';
 import { Database, type Tx } from '#libs/database';
 import type { IdempotencyIntent, Principal } from './principal.js';
 import { SecretBox } from './secret-box.js';
@@ -55,9 +55,7 @@ export class UnitOfWork {
     // By key for a client: a narrower key must not be handed what a wider one was answered.
     const principal = caller.kind === 'client' ? `key:${caller.keyId}` : caller.id;
     const identity = [caller.clientId, principal, intent.route, intent.key];
-    const hash = createHash('sha256')
-      .update(JSON.stringify(intent.body ?? null))
-      .digest();
+    const hash = hashOf(intent.body);
     // Held until the commit is visible, so whoever gets it sees the record, if there is one.
     const [lock] = await tx.query<{ ok: boolean }>('SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS ok', [
       JSON.stringify(identity),
@@ -89,4 +87,16 @@ export class UnitOfWork {
     tx.afterCommit(() => rendered.set(result, body));
     return result;
   }
+}
+
+/** JSON.parse reads any depth, JSON.stringify does not: a field nobody asked for may be nested too deep for it. */
+function hashOf(body: unknown): Buffer {
+  let text: string;
+  try {
+    text = JSON.stringify(body ?? null);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw invalid({ field: 'body', message: 'body is nested too deep' });
+  }
+  return createHash('sha256').update(text).digest();
 }
