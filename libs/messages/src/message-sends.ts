@@ -34,29 +34,51 @@ interface SendRow {
   sender_name: string | null;
 }
 
-/** One call for any number of sends; its migration states the invariants. */
-export const SEND_SQL =
-  'SELECT ord, outcome, message_id, seq, created_at, sender_name FROM send_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)';
+const COLUMNS = 'ord, outcome, message_id, seq, created_at, sender_name';
+const PARAMETERS = '$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11';
 
-/** Parameters of {@link SEND_SQL}; ids are made here, in the order of the sends. */
-export function sendParams(sends: MessageSend[]): unknown[] {
-  const now = Date.now();
+/** A statement with its name and values. */
+export interface SendStatement {
+  name: string;
+  text: string;
+  values: unknown[];
+}
+
+function valuesOf(send: MessageSend, now: number): unknown[] {
   return [
-    new Date(now),
-    sends.map((s) => s.clientId),
-    sends.map((s) => s.roomId),
-    sends.map(() => newId(now)),
-    sends.map((s) => s.senderId),
-    sends.map((s) => s.asMember),
-    sends.map((s) => s.content),
-    sends.map((s) => s.type),
-    sends.map((s) => JSON.stringify(s.meta)),
-    sends.map((s) => s.replyTo),
-    sends.map((s) => s.clientMessageId),
+    send.clientId,
+    send.roomId,
+    newId(now),
+    send.senderId,
+    send.asMember,
+    send.content,
+    send.type,
+    JSON.stringify(send.meta),
+    send.replyTo,
+    send.clientMessageId,
   ];
 }
 
-/** Rows of {@link SEND_SQL} → outcomes, in the order of the sends. */
+/** The one call that stores the sends, a lone one by its own function; ids are made here, in the order of the sends. */
+export function sendStatement(sends: MessageSend[]): SendStatement {
+  const now = Date.now();
+  const rows = sends.map((send) => valuesOf(send, now));
+  if (rows.length === 1) {
+    return {
+      name: 'send-one',
+      text: `SELECT ${COLUMNS} FROM send_message(${PARAMETERS})`,
+      values: [new Date(now), ...rows[0]!],
+    };
+  }
+  const arrays = rows[0]!.map((_value, column) => rows.map((row) => row[column]));
+  return {
+    name: 'send-many',
+    text: `SELECT ${COLUMNS} FROM send_messages(${PARAMETERS})`,
+    values: [new Date(now), ...arrays],
+  };
+}
+
+/** Rows of {@link sendStatement} → outcomes, in the order of the sends. */
 export function sendOutcomes(sends: MessageSend[], rows: SendRow[]): SendOutcome[] {
   return rows.map((row, index) => {
     const send = sends[index]!;

@@ -2,7 +2,7 @@ import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Pool, type PoolClient } from 'pg';
 import { ApiError, unavailable } from '#libs/common';
 import { classify, Database, isRetryable, isStatementFault } from '#libs/database';
-import { SEND_SQL, sendOutcomes, sendParams, type MessageSend, type SendOutcome } from './message-sends.js';
+import { sendOutcomes, sendStatement, type MessageSend, type SendOutcome } from './message-sends.js';
 
 const MAX_BATCH = 256;
 const MAX_WAITING = 10_000;
@@ -56,7 +56,7 @@ export class PostgresSendExecutor implements SendExecutor {
     // The session may end just after the answer, before the pool listens again; unheard, that ends the process.
     connection.on('error', ignore);
     try {
-      const { rows } = await connection.query({ name: 'send', text: SEND_SQL, values: sendParams(sends) });
+      const { rows } = await connection.query(sendStatement(sends));
       connection.release();
       return sendOutcomes(sends, rows as never);
     } catch (error) {

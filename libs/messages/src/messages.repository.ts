@@ -14,7 +14,7 @@ import {
   type Tx,
 } from '#libs/database';
 import type { ChangeFrameDto, MessageDto, MessageListQueryDto, MessageUpdateDto } from './message.dto.js';
-import { SEND_SQL, sendOutcomes, sendParams, type MessageSend, type SendOutcome } from './message-sends.js';
+import { sendOutcomes, sendStatement, type MessageSend, type SendOutcome } from './message-sends.js';
 import { CHANGES_SQL, MESSAGE_JSON, MESSAGES, roomPageSql } from './message-sql.js';
 
 // In a room created_at never runs backwards against seq, and updated_at never against change_seq.
@@ -59,7 +59,8 @@ export class MessagesRepository {
 
   /** One send inside a transaction of its own. */
   async send(tx: Tx, send: MessageSend): Promise<SendOutcome> {
-    const rows = await tx.query(SEND_SQL, sendParams([send]));
+    const { text, values } = sendStatement([send]);
+    const rows = await tx.query(text, values);
     return sendOutcomes([send], rows as never)[0]!;
   }
 

@@ -161,6 +161,74 @@ CREATE TABLE scheduled_jobs (
   CONSTRAINT scheduled_jobs_pkey PRIMARY KEY (name)
 );
 
+-- Sends one message: what send_messages does, for the lone send that a batch's plan would only slow down. The same
+-- invariants, the same outcomes in the same order.
+CREATE FUNCTION send_message(
+  p_now timestamptz, p_client uuid, p_room uuid, p_id uuid, p_sender uuid, p_as_member boolean, p_content text, p_type text,
+  p_meta text, p_reply uuid, p_client_message_id text,
+  OUT ord integer, OUT outcome text, OUT message_id uuid, OUT seq bigint, OUT created_at timestamptz, OUT sender_name text
+) LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  judged record;
+BEGIN
+  ord := 1;
+  PERFORM 1 FROM room_counters c WHERE c.client_id = p_client AND c.room_id = p_room FOR UPDATE;
+  SELECT r.id AS room, r.is_active, r.deactivated_reason, u.is_active AS user_active, m.user_id AS member, m.left_at,
+    CASE WHEN p_sender IS NULL THEN k.name ELSE coalesce(u.full_name, u.username) END AS name INTO judged
+  FROM clients k
+  LEFT JOIN rooms r ON r.client_id = k.id AND r.id = p_room
+  LEFT JOIN users u ON u.client_id = k.id AND u.id = p_sender
+  LEFT JOIN room_members m ON m.client_id = k.id AND m.room_id = p_room AND m.user_id = p_sender
+  WHERE k.id = p_client;
+  sender_name := judged.name;
+  outcome := CASE
+    WHEN judged.room IS NULL THEN 'no_room'
+    WHEN p_sender IS NOT NULL AND judged.user_active IS NOT TRUE THEN 'no_sender'
+    WHEN p_as_member AND (judged.member IS NULL OR judged.left_at IS NOT NULL) THEN 'not_member'
+  END;
+  IF outcome IS NOT NULL THEN
+    RETURN;
+  END IF;
+  IF p_client_message_id IS NOT NULL THEN
+    SELECT e.id INTO message_id FROM messages e
+    WHERE e.client_id = p_client AND e.room_id = p_room AND e.client_message_id = p_client_message_id
+      AND coalesce(e.sender_id, '00000000-0000-0000-0000-000000000000'::uuid)
+        = coalesce(p_sender, '00000000-0000-0000-0000-000000000000'::uuid);
+    IF FOUND THEN
+      outcome := 'existing';
+      RETURN;
+    END IF;
+  END IF;
+  IF NOT judged.is_active AND judged.deactivated_reason IS DISTINCT FROM 'inactive' THEN
+    outcome := 'inactive';
+    RETURN;
+  END IF;
+  IF p_reply IS NOT NULL THEN
+    PERFORM 1 FROM messages q WHERE q.client_id = p_client AND q.id = p_reply AND q.room_id = p_room;
+    IF NOT FOUND THEN
+      outcome := 'no_reply';
+      RETURN;
+    END IF;
+  END IF;
+  UPDATE room_counters c SET seq = c.seq + 1, message_count = c.message_count + 1,
+    last_message_at = greatest(p_now, c.last_change_at), last_change_at = greatest(p_now, c.last_change_at)
+  WHERE c.client_id = p_client AND c.room_id = p_room RETURNING c.seq, c.last_change_at INTO seq, created_at;
+  INSERT INTO messages (client_id, id, room_id, seq, change_seq, sender_id, content, message_type, meta, reply_to,
+    client_message_id, created_at, updated_at)
+  VALUES (p_client, p_id, p_room, send_message.seq, send_message.seq, p_sender, p_content, p_type, p_meta::jsonb, p_reply,
+    p_client_message_id, send_message.created_at, send_message.created_at);
+  IF NOT judged.is_active THEN
+    UPDATE rooms r SET is_active = true, deactivated_reason = NULL, updated_at = p_now
+    WHERE r.client_id = p_client AND r.id = p_room;
+  END IF;
+  outcome := 'created';
+  message_id := p_id;
+END $$;
+
 -- Sends a batch of messages in one commit. Invariants it keeps: the counters are locked in key order (no two batches
 -- can deadlock); everything is judged after the locks are held (plpgsql takes a new snapshot per statement, so a
 -- member who left a moment ago is seen to have left); seqs are consecutive per room in array order; created_at never
@@ -244,6 +312,7 @@ END $$;
 `;
 
 const DOWN = `
+DROP FUNCTION send_message(timestamptz, uuid, uuid, uuid, uuid, boolean, text, text, text, uuid, text);
 DROP FUNCTION send_messages(timestamptz, uuid[], uuid[], uuid[], uuid[], boolean[], text[], text[], text[], uuid[], text[]);
 DROP TABLE scheduled_jobs, idempotency_records, messages, room_members, room_counters, rooms, api_keys, users, clients;
 `;
