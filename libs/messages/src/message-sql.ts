@@ -3,13 +3,15 @@ function time(column: string): string {
   return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }
 
-/** A message (`x`, with its sender `u` and client `k`) as the contract's JSON. */
-export const MESSAGE_JSON = `json_build_object('id', x.id, 'room_id', x.room_id, 'seq', x.seq, 'sender_id', x.sender_id,
-  'sender_name', CASE WHEN x.sender_id IS NULL THEN k.name ELSE coalesce(u.full_name, u.username, 'Deleted user') END,
-  'content', x.content, 'message_type', x.message_type, 'meta', x.meta, 'reply_to', x.reply_to,
-  'client_message_id', x.client_message_id, 'is_edited', x.edited_at IS NOT NULL, 'edited_at', ${time('x.edited_at')},
-  'edit_reason', x.edit_reason, 'is_deleted', x.deleted_at IS NOT NULL, 'deleted_at', ${time('x.deleted_at')},
-  'created_at', ${time('x.created_at')}, 'updated_at', ${time('x.updated_at')})`;
+/** A message (`x`, with its sender `u` and client `k`) as the contract's fields, in the contract's order. */
+export const MESSAGE_COLUMNS = `x.id, x.room_id, x.seq, x.sender_id,
+  CASE WHEN x.sender_id IS NULL THEN k.name ELSE coalesce(u.full_name, u.username, 'Deleted user') END AS sender_name,
+  x.content, x.message_type, x.meta, x.reply_to, x.client_message_id, x.edited_at IS NOT NULL AS is_edited,
+  ${time('x.edited_at')} AS edited_at, x.edit_reason, x.deleted_at IS NOT NULL AS is_deleted,
+  ${time('x.deleted_at')} AS deleted_at, ${time('x.created_at')} AS created_at, ${time('x.updated_at')} AS updated_at`;
+
+/** The same as JSON: a row is rendered in half the time of json_build_object. */
+export const MESSAGE_JSON = `(SELECT row_to_json(rendered) FROM (SELECT ${MESSAGE_COLUMNS}) AS rendered)`;
 
 /** Messages with what {@link MESSAGE_JSON} needs. */
 export const MESSAGES = `messages x JOIN clients k ON k.id = x.client_id
@@ -46,7 +48,7 @@ WITH changed AS (
 SELECT seq, type, data, ${time('at')} AS timestamp FROM frames ORDER BY seq LIMIT $4`;
 
 /**
- * Access, exact total and one page of a room in one round trip: $1 client, $2 room, $3 user or null, $4 size, $5 the seq
+ * Access, exact total and one page of a room in one round trip, repeated on each row (one row of nulls when the page is empty): $1 client, $2 room, $3 user or null, $4 most rows, $5 the seq
  * the cursor stands at or null, $6 offset. The page is not read for a user who is no member. Uses messages_room_seq_key.
  */
 export function roomPageSql(order: 'asc' | 'desc', byCursor: boolean): string {
@@ -54,23 +56,18 @@ export function roomPageSql(order: 'asc' | 'desc', byCursor: boolean): string {
   // Two texts instead of an OR, so that the cursor is always a bound of the index range.
   const from = byCursor ? `AND y.seq ${after} $5::bigint` : 'AND $5::bigint IS NULL';
   return `
-SELECT m.user_id IS NOT NULL AS is_member, c.message_count AS total, p.rows, p.more, p.last_seq, p.last_id
+SELECT m.user_id IS NOT NULL AS is_member, c.message_count AS total, row_to_json(p)::text AS json, p.seq, p.id
 FROM rooms r
 JOIN room_counters c ON c.client_id = r.client_id AND c.room_id = r.id
 LEFT JOIN room_members m ON m.client_id = r.client_id AND m.room_id = r.id AND m.user_id = $3::uuid AND m.left_at IS NULL
 LEFT JOIN LATERAL (
-  SELECT string_agg(q.json, ',' ORDER BY q.n) FILTER (WHERE q.n <= $4::bigint) AS rows, count(*) > $4::bigint AS more,
-    max(q.seq) FILTER (WHERE q.n = least($4::bigint, q.found)) AS last_seq,
-    (array_agg(q.id) FILTER (WHERE q.n = least($4::bigint, q.found)))[1] AS last_id
+  SELECT ${MESSAGE_COLUMNS}
   FROM (
-    SELECT ${MESSAGE_JSON}::text AS json, x.seq, x.id, row_number() OVER () AS n, count(*) OVER () AS found
-    FROM (
-      SELECT * FROM messages y
-      WHERE y.client_id = $1 AND y.room_id = $2 AND y.deleted_at IS NULL ${from}
-      ORDER BY y.seq ${order.toUpperCase()} LIMIT $4::bigint + 1 OFFSET $6::bigint
-    ) x JOIN clients k ON k.id = x.client_id LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id
-    ORDER BY x.seq ${order.toUpperCase()}
-  ) q
+    SELECT * FROM messages y
+    WHERE y.client_id = $1 AND y.room_id = $2 AND y.deleted_at IS NULL ${from}
+    ORDER BY y.seq ${order.toUpperCase()} LIMIT $4::bigint OFFSET $6::bigint
+  ) x JOIN clients k ON k.id = x.client_id LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id
 ) p ON $3::uuid IS NULL OR m.user_id IS NOT NULL
-WHERE r.client_id = $1 AND r.id = $2`;
+WHERE r.client_id = $1 AND r.id = $2
+ORDER BY p.seq ${order.toUpperCase()}`;
 }

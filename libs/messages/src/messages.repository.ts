@@ -46,10 +46,9 @@ export interface RoomPage {
 interface RoomPageRow {
   is_member: boolean;
   total: number;
-  rows: string | null;
-  more: boolean | null;
-  last_seq: number | null;
-  last_id: string | null;
+  json: string | null;
+  seq: number | null;
+  id: string | null;
 }
 
 /** Every query on messages but the batched send. */
@@ -111,18 +110,27 @@ export class MessagesRepository {
     const order = query.order!;
     const offset = cursor ? 0 : (query.page! - 1) * size;
     const name = `room-page-${order}-${cursor ? 'cursor' : 'page'}`;
-    const [row] = await this.database.prepared<RoomPageRow>(name, roomPageSql(order, cursor !== undefined), [
+    const found = await this.database.prepared<RoomPageRow>(name, roomPageSql(order, cursor !== undefined), [
       clientId,
       roomId,
       userId ?? null,
-      size,
+      size + 1,
       cursor?.v ?? null,
       offset,
     ]);
-    if (!row) return undefined;
-    const next = row.last_id === null ? null : writeCursor(query, String(row.last_seq), row.last_id);
-    const pagination = paginate(query, cursor ? null : row.total, row.more ?? false, next);
-    return { isMember: row.is_member, page: new JsonPage(row.rows === null ? [] : [row.rows], pagination) };
+    const [first] = found;
+    if (!first) return undefined;
+    const rows = found.filter((row) => row.json !== null).slice(0, size);
+    const last = rows.at(-1);
+    const next = last ? writeCursor(query, String(last.seq), last.id!) : null;
+    const pagination = paginate(query, cursor ? null : first.total, found.length > size, next);
+    return {
+      isMember: first.is_member,
+      page: new JsonPage(
+        rows.map((row) => row.json!),
+        pagination,
+      ),
+    };
   }
 
   /** Locks the conversation and takes its next seq for a change of one of its messages. */
