@@ -48,13 +48,15 @@ WITH changed AS (
 SELECT seq, type, data, ${time('at')} AS timestamp FROM frames ORDER BY seq LIMIT $4`;
 
 /**
- * Access, exact total and one page of a room in one round trip, repeated on each row (one row of nulls when the page is empty): $1 client, $2 room, $3 user or null, $4 most rows, $5 the seq
- * the cursor stands at or null, $6 offset. The page is not read for a user who is no member. Uses messages_room_seq_key.
+ * Access, exact total and one page of a room in one round trip; each row repeats access and total, and an empty page is
+ * one row of nulls. $1 client, $2 room, $3 user or null, $4 the seq the cursor stands at or null, $5 offset. The number of
+ * rows is part of the text, because of a parameter the planner knows nothing. The page is not read for a user who is no
+ * member. Uses messages_room_seq_key.
  */
-export function roomPageSql(order: 'asc' | 'desc', byCursor: boolean): string {
+export function roomPageSql(order: 'asc' | 'desc', byCursor: boolean, limit: number): string {
   const after = order === 'asc' ? '>' : '<';
   // Two texts instead of an OR, so that the cursor is always a bound of the index range.
-  const from = byCursor ? `AND y.seq ${after} $5::bigint` : 'AND $5::bigint IS NULL';
+  const from = byCursor ? `AND y.seq ${after} $4::bigint` : 'AND $4::bigint IS NULL';
   return `
 SELECT m.user_id IS NOT NULL AS is_member, c.message_count AS total, row_to_json(p)::text AS json, p.seq, p.id
 FROM rooms r
@@ -65,7 +67,7 @@ LEFT JOIN LATERAL (
   FROM (
     SELECT * FROM messages y
     WHERE y.client_id = $1 AND y.room_id = $2 AND y.deleted_at IS NULL ${from}
-    ORDER BY y.seq ${order.toUpperCase()} LIMIT $4::bigint OFFSET $6::bigint
+    ORDER BY y.seq ${order.toUpperCase()} LIMIT ${limit} OFFSET $5::bigint
   ) x JOIN clients k ON k.id = x.client_id LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id
 ) p ON $3::uuid IS NULL OR m.user_id IS NOT NULL
 WHERE r.client_id = $1 AND r.id = $2

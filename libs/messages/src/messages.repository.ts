@@ -109,12 +109,11 @@ export class MessagesRepository {
     const size = query.size!;
     const order = query.order!;
     const offset = cursor ? 0 : (query.page! - 1) * size;
-    const name = `room-page-${order}-${cursor ? 'cursor' : 'page'}`;
-    const found = await this.database.prepared<RoomPageRow>(name, roomPageSql(order, cursor !== undefined), [
+    const name = `room-page-${order}-${cursor ? 'cursor' : 'page'}-${size}`;
+    const found = await this.database.prepared<RoomPageRow>(name, roomPageSql(order, cursor !== undefined, size + 1), [
       clientId,
       roomId,
       userId ?? null,
-      size + 1,
       cursor?.v ?? null,
       offset,
     ]);
