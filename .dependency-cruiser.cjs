@@ -2,7 +2,7 @@
  * Which file may import which. The direction is: apps → features → platform → common, contracts; between features only
  * down one line. `test/architecture/dependency-rules.test.ts` proves every rule on a tree that breaks it.
  */
-const PLATFORM = ['config', 'database', 'security', 'egress', 'jobs', 'realtime', 'observability'];
+const PLATFORM = ['config', 'database', 'security', 'egress', 'events', 'jobs', 'realtime', 'observability'];
 
 /** What each feature may import of the others: everything below it on the line. */
 const FEATURES = {

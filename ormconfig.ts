@@ -1,11 +1,13 @@
 import { DataSource } from 'typeorm';
 import { ApiKeyEntity, ClientEntity } from '#libs/clients';
 import { dataSourceOptions } from '#libs/database';
-import { ScheduledJobEntity } from '#libs/jobs';
+import { EventEntity } from '#libs/events';
+import { DeliveryAttemptEntity, DeliveryEntity, ScheduledJobEntity } from '#libs/jobs';
 import { MessageEntity } from '#libs/messages';
 import { RoomCounterEntity, RoomEntity, RoomMemberEntity } from '#libs/rooms';
 import { IdempotencyRecordEntity } from '#libs/security';
 import { UserEntity } from '#libs/users';
+import { WebhookEndpointEntity } from '#libs/webhooks';
 
 /** The data source of the TypeORM command line, on `DATABASE_URL`. */
 export default new DataSource(
@@ -19,5 +21,9 @@ export default new DataSource(
     MessageEntity,
     IdempotencyRecordEntity,
     ScheduledJobEntity,
+    EventEntity,
+    DeliveryEntity,
+    DeliveryAttemptEntity,
+    WebhookEndpointEntity,
   ]),
 );

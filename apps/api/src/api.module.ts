@@ -3,9 +3,11 @@ import type { Logger } from 'pino';
 import { ClientsModule } from '#libs/clients';
 import { CONFIG, type Config } from '#libs/config';
 import { DatabaseModule, type Database } from '#libs/database';
+import { EventsModule } from '#libs/events';
 import { JobsModule } from '#libs/jobs';
 import { MessagesModule } from '#libs/messages';
 import { ObservabilityModule } from '#libs/observability';
+import { RealtimeModule } from '#libs/realtime';
 import { RoomsModule } from '#libs/rooms';
 import { SecurityModule } from '#libs/security';
 import { UsersModule } from '#libs/users';
@@ -30,7 +32,9 @@ export class ApiModule {
         ObservabilityModule.forLogger(logger),
         DatabaseModule.forDatabase(database),
         SecurityModule,
+        EventsModule,
         JobsModule,
+        RealtimeModule,
         ClientsModule,
         UsersModule,
         RoomsModule,

@@ -53,6 +53,7 @@ export class ClientsRepository {
     await tx.query('DELETE FROM messages WHERE client_id = $1', [clientId]);
     await tx.query('DELETE FROM rooms WHERE client_id = $1', [clientId]);
     await tx.query('DELETE FROM clients WHERE id = $1', [clientId]);
+    await tx.query('DELETE FROM events WHERE client_id = $1', [clientId]);
     return true;
   }
 

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ApiError, forbidden, invalid, newId, notFound, type Page } from '#libs/common';
+import { EventLog } from '#libs/events';
 import { createKey, KeyDirectory, SCOPES, UnitOfWork, type Principal } from '#libs/security';
 import type {
   ApiKeyCreateDto,
@@ -23,6 +24,7 @@ export class ClientsService {
     private readonly repository: ClientsRepository,
     private readonly uow: UnitOfWork,
     private readonly keys: KeyDirectory,
+    private readonly events: EventLog,
   ) {}
 
   /** Registers a tenant with its master key. */
@@ -57,7 +59,9 @@ export class ClientsService {
       if (!row) throw notFound('Client');
       // Cached principals carry the client's name, which messages sent as the client show.
       await this.keys.revoked(tx, { clientId: caller.clientId });
-      return toClientDto(row);
+      const client = toClientDto(row);
+      await this.events.add(tx, { clientId: caller.clientId, event: 'client.updated', data: client });
+      return client;
     });
   }
 

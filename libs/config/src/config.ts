@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { isIP } from 'node:net';
 
 /** A fixed-window limit: `points` per `seconds`; null switches the family off. */
 export type RateLimit = { points: number; seconds: number } | null;
@@ -22,6 +23,14 @@ export interface Config {
   readonly logLevel: string;
   readonly rateLimits: Readonly<Record<'authentication' | 'messages' | 'notifications' | 'default', RateLimit>>;
   readonly jobs: boolean;
+  readonly sockets: Readonly<{ perPrincipal: number; perClient: number }>;
+  /** Seconds between attempts; one attempt more than entries. */
+  readonly webhookRetrySeconds: readonly number[];
+  readonly notificationRetrySeconds: readonly number[];
+  /** The server's own mail server (smtp:// or smtps://), for clients without a provider. */
+  readonly mailUrl: string | undefined;
+  /** Networks a tenant's targets may lie in although they are not public. */
+  readonly egressAllowedCidrs: readonly string[];
 }
 
 /** Thrown with every fault of the environment at once. */
@@ -33,6 +42,13 @@ export class ConfigError extends Error {
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400 };
+
+function isCidr(text: string): boolean {
+  const [address, bits, ...rest] = text.split('/');
+  const version = isIP(address ?? '');
+  if (version === 0 || rest.length > 0 || bits === undefined || !/^\d{1,3}$/.test(bits)) return false;
+  return Number(bits) <= (version === 4 ? 32 : 128);
+}
 
 type Env = Record<string, string | undefined>;
 
@@ -93,6 +109,23 @@ class Reader {
     return fallbackSeconds;
   }
 
+  seconds(name: string, fallback: number[]): readonly number[] {
+    const value = this.text(name);
+    if (value === undefined) return Object.freeze(fallback);
+    const steps = value.split(',').map((part) => part.trim());
+    if (steps.length <= 20 && steps.every((step) => /^\d{1,7}$/.test(step))) return Object.freeze(steps.map(Number));
+    this.faults.push(`${name} must be 1 to 20 whole numbers of seconds, as in 5,300,1800`);
+    return fallback;
+  }
+
+  cidrs(name: string): readonly string[] {
+    const value = this.text(name);
+    if (value === undefined) return [];
+    const networks = value.split(',').map((part) => part.trim());
+    if (!networks.every(isCidr)) this.faults.push(`${name} must be networks, as in 10.0.0.0/8,fd00::/8`);
+    return Object.freeze(networks);
+  }
+
   keys(name: string, production: boolean): Buffer[] {
     const value = this.text(name);
     if (value === undefined) {
@@ -142,6 +175,14 @@ export function readConfig(env: Env): Config {
       default: read.limit('RATE_LIMIT_DEFAULT', { points: 10_000, seconds: 3600 }),
     }),
     jobs: read.oneOf('JOBS', 'on', ['on', 'off']) === 'on',
+    sockets: Object.freeze({
+      perPrincipal: read.integer('WS_MAX_CONNECTIONS_PER_PRINCIPAL', 10, 1, 1_000_000),
+      perClient: read.integer('WS_MAX_CONNECTIONS_PER_CLIENT', 10_000, 1, 1_000_000),
+    }),
+    webhookRetrySeconds: read.seconds('WEBHOOK_RETRY_SCHEDULE', [5, 300, 1800, 7200, 18_000, 36_000, 36_000]),
+    notificationRetrySeconds: read.seconds('NOTIFICATION_RETRY_SCHEDULE', [30, 120, 300]),
+    mailUrl: read.url('MAIL_URL', ['smtp:', 'smtps:']),
+    egressAllowedCidrs: read.cidrs('EGRESS_ALLOWED_CIDRS'),
   };
   if (read.faults.length > 0) throw new ConfigError(read.faults);
   return Object.freeze(config);

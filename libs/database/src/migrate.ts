@@ -1,5 +1,9 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Foundation1700000000000 } from './migrations/1700000000000-foundation.js';
+import { Outbox1764000000000 } from './migrations/1764000000000-outbox.js';
+
+/** Every migration, oldest first. */
+const MIGRATIONS = [Foundation1700000000000, Outbox1764000000000];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */
 export function dataSourceOptions(url: string, entities: DataSourceOptions['entities'] = []): DataSourceOptions {
@@ -7,7 +11,7 @@ export function dataSourceOptions(url: string, entities: DataSourceOptions['enti
     type: 'postgres',
     url,
     entities,
-    migrations: [Foundation1700000000000],
+    migrations: MIGRATIONS,
     migrationsTransactionMode: 'each',
     synchronize: false,
     logging: false,
@@ -31,5 +35,5 @@ export async function migrate(url: string): Promise<void> {
   }
 }
 
-/** Names of migrations this build has and the database has not run. */
-export const MIGRATION_NAMES = ['Foundation1700000000000'];
+/** Names of the migrations this build has. */
+export const MIGRATION_NAMES = MIGRATIONS.map((migration) => migration.name);

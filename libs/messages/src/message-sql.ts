@@ -41,7 +41,7 @@ WITH changed AS (
       THEN json_build_object('user_id', m.user_id, 'user_name', coalesce(u.full_name, u.username, 'Deleted user'),
         'joined_at', ${time('m.joined_at')})
       ELSE json_build_object('user_id', m.user_id, 'user_name', coalesce(u.full_name, u.username, 'Deleted user'),
-        'left_at', ${time('m.left_at')}, 'reason', 'left') END, coalesce(m.left_at, m.joined_at)
+        'left_at', ${time('m.left_at')}, 'reason', m.left_reason) END, coalesce(m.left_at, m.joined_at)
   FROM room_members m JOIN users u ON u.client_id = m.client_id AND u.id = m.user_id
   WHERE m.client_id = $1 AND m.room_id = $2 AND m.change_seq > $3 AND m.change_seq > 0 ORDER BY m.change_seq LIMIT $4)
 )

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { ApiError } from '#libs/common';
 import { Database, migrate } from '#libs/database';
+import { Hub } from '#libs/realtime';
 import { MessageWriter, PostgresSendExecutor } from './message-writer.js';
 import type { MessageSend, SendOutcome } from './message-sends.js';
 
@@ -23,7 +24,7 @@ describe('MessageWriter on PostgreSQL', () => {
     const url = server.replace(/\/[^/?]+(\?|$)/, `/${name}$1`);
     await migrate(url);
     database = new Database(url);
-    writer = new MessageWriter(new PostgresSendExecutor(database));
+    writer = new MessageWriter(new PostgresSendExecutor(database), new Hub());
     await database.query(`INSERT INTO clients (id, name, created_at, updated_at) VALUES ($1, 'c', now(), now())`, [
       client,
     ]);
@@ -141,7 +142,7 @@ describe('MessageWriter on PostgreSQL', () => {
 
   it('says that nothing was sent when no connection is to be had', async () => {
     const nowhere = new Database('postgresql://u:p@127.0.0.1:1/none');
-    const lost = new MessageWriter(new PostgresSendExecutor(nowhere));
+    const lost = new MessageWriter(new PostgresSendExecutor(nowhere), new Hub());
     await assert.rejects(
       lost.send(aSend(1)),
       (error: ApiError) => error.status === 503 && /was not sent/.test(error.message),

@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Pool, type PoolClient } from 'pg';
 import { ApiError, unavailable } from '#libs/common';
 import { classify, Database, isRetryable, isStatementFault } from '#libs/database';
+import { Hub, type RoomChange } from '#libs/realtime';
 import { sendOutcomes, sendStatement, type MessageSend, type SendOutcome } from './message-sends.js';
 
 const MAX_BATCH = 256;
@@ -82,7 +83,10 @@ export class MessageWriter implements OnApplicationShutdown {
   private waiting: Waiting[] = [];
   private flushing = false;
 
-  constructor(@Inject(SEND_EXECUTOR) private readonly executor: SendExecutor) {}
+  constructor(
+    @Inject(SEND_EXECUTOR) private readonly executor: SendExecutor,
+    private readonly hub: Hub,
+  ) {}
 
   /** How many sends wait for a flush. */
   get depth(): number {
@@ -138,6 +142,7 @@ export class MessageWriter implements OnApplicationShutdown {
     for (let run = 1; ; run++) {
       try {
         const outcomes = await this.executor.execute(batch.map((item) => item.send));
+        this.hub.changed(...batch.flatMap(({ send }, index) => messageChange(send.clientId, outcomes[index]!)));
         batch.forEach((item, index) => item.resolve(outcomes[index]!));
         return;
       } catch (error) {
@@ -152,6 +157,13 @@ export class MessageWriter implements OnApplicationShutdown {
       }
     }
   }
+}
+
+/** The change a send made, if it made one. */
+export function messageChange(clientId: string, { message }: SendOutcome): RoomChange[] {
+  if (!message) return [];
+  const { room_id: roomId, seq, created_at: timestamp } = message;
+  return [{ clientId, roomId, seq, frame: { type: 'message', room_id: roomId, seq, data: message, timestamp } }];
 }
 
 function failureOf(error: unknown): unknown {

@@ -1,5 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Answer, forbidden, invalid, notFound, type JsonPage } from '#libs/common';
+import type { Tx } from '#libs/database';
+import { EventLog } from '#libs/events';
+import { Hub } from '#libs/realtime';
 import { roomInactive, RoomsService } from '#libs/rooms';
 import { UnitOfWork, type Principal } from '#libs/security';
 import type {
@@ -11,7 +14,7 @@ import type {
   RoomChangesQueryDto,
 } from './message.dto.js';
 import type { MessageSend, SendOutcome } from './message-sends.js';
-import { MessageWriter } from './message-writer.js';
+import { messageChange, MessageWriter } from './message-writer.js';
 import { MessagesRepository } from './messages.repository.js';
 
 /** Messages: sending, reading, editing, deleting, and what changed. */
@@ -22,6 +25,8 @@ export class MessagesService {
     private readonly writer: MessageWriter,
     private readonly rooms: RoomsService,
     private readonly uow: UnitOfWork,
+    private readonly events: EventLog,
+    private readonly hub: Hub,
   ) {}
 
   /** Sends through the group commit; a send with an Idempotency-Key commits with its record, on its own. */
@@ -30,6 +35,7 @@ export class MessagesService {
     if (caller.idempotency) {
       return this.uow.run(caller, async (tx) => {
         const outcome = await this.repository.send(tx, send);
+        tx.afterCommit(() => this.hub.changed(...messageChange(send.clientId, outcome)));
         return this.answer(send, outcome, () => this.repository.find(tx, send.clientId, outcome.messageId!));
       });
     }
@@ -69,7 +75,15 @@ export class MessagesService {
         throw forbidden('Only the sender edits a message');
       const { seq, at } = await this.repository.takeSeq(tx, caller.clientId, state.room_id, 0);
       await this.repository.update(tx, caller.clientId, messageId, input, seq, at);
-      return (await this.repository.find(tx, caller.clientId, messageId))!;
+      const message = (await this.repository.find(tx, caller.clientId, messageId))!;
+      await this.events.add(tx, {
+        clientId: caller.clientId,
+        event: 'message.updated',
+        roomId: state.room_id,
+        data: message,
+      });
+      this.announce(tx, caller.clientId, 'message_updated', state.room_id, seq, message, at);
+      return message;
     });
   }
 
@@ -81,7 +95,16 @@ export class MessagesService {
       const own = caller.kind === 'user' && state.sender_id === caller.userId;
       await this.rooms.requireAccess(caller, state.room_id, own ? undefined : ['owner', 'admin'], tx);
       const { seq, at } = await this.repository.takeSeq(tx, caller.clientId, state.room_id, 1);
-      await this.repository.erase(tx, caller.clientId, messageId, caller.userId ?? null, seq, at);
+      const by = caller.userId ?? null;
+      await this.repository.erase(tx, caller.clientId, messageId, by, seq, at);
+      const data = { id: messageId, deleted_by: by, deleted_at: at.toISOString() };
+      await this.events.add(tx, {
+        clientId: caller.clientId,
+        event: 'message.deleted',
+        roomId: state.room_id,
+        data: { room_id: state.room_id, ...data },
+      });
+      this.announce(tx, caller.clientId, 'message_deleted', state.room_id, seq, data, at);
       return {};
     });
   }
@@ -98,6 +121,12 @@ export class MessagesService {
       has_more: frames.length > limit,
       frames: shown,
     };
+  }
+
+  /** Hands the change to the hub once it is committed. */
+  private announce(tx: Tx, clientId: string, type: string, roomId: string, seq: number, data: object, at: Date): void {
+    const frame = { type, room_id: roomId, seq, data, timestamp: at.toISOString() };
+    tx.afterCommit(() => this.hub.changed({ clientId, roomId, seq, frame }));
   }
 
   private async roomPage(caller: Principal, roomId: string, query: MessageListQueryDto): Promise<JsonPage> {

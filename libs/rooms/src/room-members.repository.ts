@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Page } from '#libs/common';
+import type { LeaveReason } from '#libs/contracts';
 import { addDateRange, Conditions, Database, listPage, type Tx } from '#libs/database';
 import type { RoomMemberDto, RoomMemberListQueryDto } from './room-member.dto.js';
 import type { Role } from './room.dto.js';
@@ -8,6 +9,16 @@ import { toRoomMemberDto, UNREAD_CAP, type RoomMemberRow } from './room.mapper.j
 const MEMBER = `m.room_id, m.user_id, coalesce(u.full_name, u.username, 'Deleted user') AS user_name, m.role, m.joined_at,
   m.left_at, m.last_read_seq`;
 const MEMBERS = 'room_members m JOIN users u ON u.client_id = m.client_id AND u.id = m.user_id';
+
+const NAME_OF_MEMBER = `(SELECT coalesce(u.full_name, u.username, 'Deleted user') FROM users u
+  WHERE u.client_id = room_members.client_id AND u.id = room_members.user_id) AS user_name`;
+
+/** A change of a membership: its seq and time, and the name the user has now. */
+export interface MembershipChange {
+  seq: number;
+  at: Date;
+  user_name: string;
+}
 
 /** A room whose counters are locked by this transaction. */
 export interface LockedRoom {
@@ -76,24 +87,28 @@ export class RoomMembersRepository {
   }
 
   /** Makes the user a member, again if it was one; what came before is not unread. */
-  async insert(tx: Tx, clientId: string, roomId: string, userId: string, role: Role): Promise<void> {
+  async insert(tx: Tx, clientId: string, roomId: string, userId: string, role: Role): Promise<MembershipChange> {
     const { seq, at } = await this.takeSeq(tx, clientId, roomId, 1);
-    await tx.query(
+    const rows = await tx.query<{ user_name: string }>(
       `INSERT INTO room_members (client_id, room_id, user_id, role, joined_at, change_seq, last_read_seq)
        VALUES ($1, $2, $3, $4, $5, $6, $6)
        ON CONFLICT (client_id, room_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at,
-         left_at = NULL, change_seq = excluded.change_seq, last_read_seq = excluded.last_read_seq`,
+         left_at = NULL, left_reason = NULL, change_seq = excluded.change_seq, last_read_seq = excluded.last_read_seq
+       RETURNING ${NAME_OF_MEMBER}`,
       [clientId, roomId, userId, role, at, seq],
     );
+    return { seq, at, user_name: rows[0]!.user_name };
   }
 
   /** Ends the membership. */
-  async end(tx: Tx, clientId: string, roomId: string, userId: string): Promise<void> {
+  async end(tx: Tx, clientId: string, roomId: string, userId: string, reason: LeaveReason): Promise<MembershipChange> {
     const { seq, at } = await this.takeSeq(tx, clientId, roomId, -1);
-    await tx.query(
-      'UPDATE room_members SET left_at = $4, change_seq = $5 WHERE client_id = $1 AND room_id = $2 AND user_id = $3',
-      [clientId, roomId, userId, at, seq],
+    const rows = await tx.query<{ user_name: string }>(
+      `UPDATE room_members SET left_at = $4, change_seq = $5, left_reason = $6
+       WHERE client_id = $1 AND room_id = $2 AND user_id = $3 RETURNING ${NAME_OF_MEMBER}`,
+      [clientId, roomId, userId, at, seq, reason],
     );
+    return { seq, at, user_name: rows[0]!.user_name };
   }
 
   /** Hands ownership to the longest-standing admin, else member, when no owner is left. */

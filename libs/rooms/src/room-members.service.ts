@@ -1,9 +1,12 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Answer, ApiError, forbidden, invalid, notFound, type Page } from '#libs/common';
+import type { LeaveReason } from '#libs/contracts';
 import type { Tx } from '#libs/database';
+import { Hub } from '#libs/realtime';
 import { UnitOfWork, type Principal } from '#libs/security';
 import { UserLifecycle } from '#libs/users';
 import { RoomMembersRepository } from './room-members.repository.js';
+import { RoomMemberships } from './room-memberships.js';
 import type {
   RoomJoinDto,
   RoomLeaveDto,
@@ -24,15 +27,17 @@ import { RoomsService } from './rooms.service.js';
 export class RoomMembersService implements OnModuleInit {
   constructor(
     private readonly repository: RoomMembersRepository,
+    private readonly memberships: RoomMemberships,
     private readonly rooms: RoomsService,
     private readonly uow: UnitOfWork,
     private readonly users: UserLifecycle,
+    private readonly hub: Hub,
   ) {}
 
   onModuleInit(): void {
     this.users.onDelete(async (tx, clientId, userId) => {
       for (const roomId of await this.repository.roomsOf(tx, clientId, userId)) {
-        await this.end(tx, clientId, roomId, userId);
+        await this.end(tx, clientId, roomId, userId, 'deleted');
       }
     });
   }
@@ -50,7 +55,7 @@ export class RoomMembersService implements OnModuleInit {
       if (caller.kind === 'user' && room.visibility === 'private') throw forbidden('This room is private');
       if (room.member_count >= room.max_members) throw roomFull();
       await this.requireUser(tx, caller.clientId, userId);
-      await this.repository.insert(tx, caller.clientId, roomId, userId, input.role ?? 'member');
+      await this.memberships.begin(tx, caller.clientId, roomId, userId, input.role ?? 'member');
       return new Answer(await this.read(tx, caller.clientId, roomId, userId), 201);
     });
   }
@@ -62,7 +67,7 @@ export class RoomMembersService implements OnModuleInit {
       await this.lockRoom(tx, caller.clientId, roomId);
       const present = await this.repository.find(tx, caller.clientId, roomId, userId);
       if (!present || present.left_at !== null) throw notFound('Member');
-      await this.end(tx, caller.clientId, roomId, userId);
+      await this.end(tx, caller.clientId, roomId, userId, 'left');
       return this.read(tx, caller.clientId, roomId, userId);
     });
   }
@@ -86,7 +91,7 @@ export class RoomMembersService implements OnModuleInit {
         const present = await this.repository.find(tx, caller.clientId, roomId, userId);
         if (!present || present.left_at !== null) {
           if (seats-- <= 0) throw roomFull();
-          await this.repository.insert(tx, caller.clientId, roomId, userId, input.role!);
+          await this.memberships.begin(tx, caller.clientId, roomId, userId, input.role!);
         }
         members.push(await this.read(tx, caller.clientId, roomId, userId));
       }
@@ -110,7 +115,7 @@ export class RoomMembersService implements OnModuleInit {
     await this.rooms.requireAccess(caller, roomId, ['owner', 'admin']);
     await this.uow.run(caller, async (tx) => {
       await this.requireMember(tx, caller, roomId, userId, false);
-      await this.end(tx, caller.clientId, roomId, userId);
+      await this.end(tx, caller.clientId, roomId, userId, 'removed');
       return {};
     });
   }
@@ -126,13 +131,19 @@ export class RoomMembersService implements OnModuleInit {
     if (seq === undefined) throw notFound('Message');
     const state = await this.repository.markRead(caller.clientId, roomId, caller.userId, seq);
     if (!state) throw forbidden('You are not a member of this room');
+    this.tellRead(caller, roomId, state.last_read_seq);
     return { room_id: roomId, last_read_seq: state.last_read_seq, ...unreadOf(state.unread) };
   }
 
-  private async end(tx: Tx, clientId: string, roomId: string, userId: string): Promise<void> {
+  private tellRead({ clientId, userId }: Principal, roomId: string, seq: number): void {
+    const data = { user_id: userId, seq };
+    const frame = { type: 'read', room_id: roomId, data, timestamp: new Date().toISOString() };
+    this.hub.told({ clientId, roomId, frame });
+  }
+
+  private async end(tx: Tx, clientId: string, roomId: string, userId: string, reason: LeaveReason): Promise<void> {
     await this.repository.lockRoom(tx, clientId, roomId);
-    await this.repository.end(tx, clientId, roomId, userId);
-    await this.repository.ensureOwner(tx, clientId, roomId);
+    await this.memberships.end(tx, clientId, roomId, userId, reason);
   }
 
   private async lockRoom(tx: Tx, clientId: string, roomId: string) {

@@ -112,6 +112,9 @@ export class RoomMemberEntity {
   @Column({ type: 'timestamptz', name: 'left_at', precision: 3, nullable: true })
   leftAt: Date | null;
 
+  @Column('varchar', { name: 'left_reason', length: 8, nullable: true })
+  leftReason: string | null;
+
   @Column('bigint', { name: 'change_seq' })
   changeSeq: string;
 

@@ -3,6 +3,7 @@ import { UsersModule } from '#libs/users';
 import { DeactivateQuietRoomsProcessor } from './jobs/deactivate-quiet-rooms.processor.js';
 import { RoomMembersController } from './room-members.controller.js';
 import { RoomMembersRepository } from './room-members.repository.js';
+import { RoomMemberships } from './room-memberships.js';
 import { RoomMembersService } from './room-members.service.js';
 import { RoomsController } from './rooms.controller.js';
 import { RoomsRepository } from './rooms.repository.js';
@@ -12,7 +13,14 @@ import { RoomsService } from './rooms.service.js';
 @Module({
   imports: [UsersModule],
   controllers: [RoomsController, RoomMembersController],
-  providers: [RoomsService, RoomMembersService, RoomsRepository, RoomMembersRepository, DeactivateQuietRoomsProcessor],
+  providers: [
+    RoomsService,
+    RoomMembersService,
+    RoomMemberships,
+    RoomsRepository,
+    RoomMembersRepository,
+    DeactivateQuietRoomsProcessor,
+  ],
   exports: [RoomsService],
 })
 export class RoomsModule {}

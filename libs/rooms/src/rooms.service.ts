@@ -1,8 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { Answer, forbidden, invalid, newId, notFound, type Page } from '#libs/common';
 import type { Tx } from '#libs/database';
+import { EventLog } from '#libs/events';
+import { Hub } from '#libs/realtime';
 import { UnitOfWork, type Principal } from '#libs/security';
 import { RoomMembersRepository } from './room-members.repository.js';
+import { RoomMemberships } from './room-memberships.js';
 import type { RoomCreateDto, RoomDto, RoomListAllQueryDto, RoomListQueryDto, RoomUpdateDto } from './room.dto.js';
 import { roomFull } from './room.errors.js';
 import { toRoomDto } from './room.mapper.js';
@@ -23,7 +26,10 @@ export class RoomsService {
   constructor(
     private readonly repository: RoomsRepository,
     private readonly members: RoomMembersRepository,
+    private readonly memberships: RoomMemberships,
     private readonly uow: UnitOfWork,
+    private readonly events: EventLog,
+    private readonly hub: Hub,
   ) {}
 
   /** Creates a room; a direct room that exists for the pair is answered instead, whoever wins the race. */
@@ -36,16 +42,10 @@ export class RoomsService {
         return new Answer(toRoomDto(existing!), 200);
       }
       for (const userId of plan.members) {
-        await this.members.insert(
-          tx,
-          caller.clientId,
-          plan.room.id,
-          userId,
-          userId === plan.ownerId ? 'owner' : 'member',
-        );
+        const role = userId === plan.ownerId ? 'owner' : 'member';
+        await this.memberships.begin(tx, caller.clientId, plan.room.id, userId, role);
       }
-      const row = await this.repository.find(tx, caller.clientId, plan.room.id);
-      return new Answer(toRoomDto(row!), 201);
+      return new Answer(await this.tell(tx, caller.clientId, 'room.created', plan.room.id), 201);
     });
   }
 
@@ -92,8 +92,7 @@ export class RoomsService {
         });
       }
       await this.repository.update(tx, caller.clientId, roomId, input);
-      const row = await this.repository.find(tx, caller.clientId, roomId);
-      return toRoomDto(row!);
+      return this.tell(tx, caller.clientId, 'room.updated', roomId);
     });
   }
 
@@ -101,7 +100,9 @@ export class RoomsService {
   async remove(caller: Principal, roomId: string): Promise<void> {
     await this.requireAccess(caller, roomId, ['owner']);
     await this.uow.run(caller, async (tx) => {
+      await this.tell(tx, caller.clientId, 'room.deleted', roomId);
       await this.repository.erase(tx, caller.clientId, roomId);
+      tx.afterCommit(() => this.hub.erased(caller.clientId, roomId));
       return {};
     });
   }
@@ -113,6 +114,20 @@ export class RoomsService {
     if (caller.kind === 'client') return;
     if (!access.role) throw forbidden('You are not a member of this room');
     if (roles && !roles.includes(access.role)) throw forbidden(`This needs the role ${roles.join(' or ')}`);
+  }
+
+  /** Logs the event with the room as it is now. */
+  private async tell(
+    tx: Tx,
+    clientId: string,
+    event: 'room.created' | 'room.updated' | 'room.deleted',
+    roomId: string,
+  ): Promise<RoomDto> {
+    const row = await this.repository.find(tx, clientId, roomId);
+    if (!row) throw notFound('Room');
+    const room = toRoomDto(row);
+    await this.events.add(tx, { clientId, event, roomId, data: room });
+    return room;
   }
 
   private async requireUsers(tx: Tx, clientId: string, userIds: string[]): Promise<void> {

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { forbidden, invalid, newId, notFound, type Page } from '#libs/common';
 import { CONFIG, type Config } from '#libs/config';
 import type { Tx } from '#libs/database';
+import { EventLog } from '#libs/events';
 import { createKey, KeyDirectory, UnitOfWork, USER_SCOPES, type Principal } from '#libs/security';
 import type {
   CreatedUserDto,
@@ -25,6 +26,7 @@ export class UsersService {
     private readonly uow: UnitOfWork,
     private readonly keys: KeyDirectory,
     private readonly lifecycle: UserLifecycle,
+    private readonly events: EventLog,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -34,7 +36,9 @@ export class UsersService {
     try {
       return await this.uow.run(caller, async (tx) => {
         const row = await this.repository.insert(tx, caller.clientId, id, input);
-        return { ...toUserDto(row), ...(await this.issueKey(tx, caller, id, undefined)) };
+        const user = toUserDto(row);
+        await this.events.add(tx, { clientId: caller.clientId, event: 'user.created', data: user });
+        return { ...user, ...(await this.issueKey(tx, caller, id, undefined)) };
       });
     } catch (error) {
       throw takenField(error);
@@ -84,7 +88,9 @@ export class UsersService {
         const row = await this.repository.update(tx, caller.clientId, id, input);
         if (!row) throw notFound('User');
         if (input.is_active === false) await this.endKeys(tx, caller.clientId, id);
-        return toUserDto(row);
+        const user = toUserDto(row);
+        await this.events.add(tx, { clientId: caller.clientId, event: 'user.updated', data: user });
+        return user;
       });
     } catch (error) {
       throw takenField(error);
@@ -98,6 +104,8 @@ export class UsersService {
       await this.lifecycle.deleting(tx, caller.clientId, userId);
       await this.endKeys(tx, caller.clientId, userId);
       await this.repository.erase(tx, caller.clientId, userId);
+      const data = { id: userId, deleted_at: new Date().toISOString() };
+      await this.events.add(tx, { clientId: caller.clientId, event: 'user.deleted', data });
       return {};
     });
   }

@@ -1,0 +1,3 @@
+export * from './event-log.js';
+export * from './events.module.js';
+export * from './event.entity.js';

@@ -1,0 +1,27 @@
+import type { AttemptOutcome } from '#libs/jobs';
+
+/** One mail to one recipient. */
+export interface OutgoingMail {
+  clientId: string;
+  /** Stable over all attempts: the Message-ID is made of it, so that a receiver can spot a duplicate. */
+  deliveryId: string;
+  /** Number of this attempt, from 1: a later one may go to the next provider. */
+  attempt: number;
+  /** How many the notification goes to: two or more prefer the bulk provider. */
+  recipientCount: number;
+  to: string;
+  cc: readonly string[];
+  bcc: readonly string[];
+  replyTo: string | null;
+  fromEmail: string | null;
+  fromName: string | null;
+  subject: string;
+  /** HTML or plain text; HTML gets a text alternative. */
+  content: string;
+}
+
+/** Sends mail by the client's providers; injection token and interface in one. */
+export abstract class Mailer {
+  /** One attempt. Failures are outcomes, not exceptions. */
+  abstract send(mail: OutgoingMail, signal: AbortSignal): Promise<AttemptOutcome>;
+}
