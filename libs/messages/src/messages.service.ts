@@ -55,7 +55,7 @@ export class MessagesService {
       }
     }
     if (query.room_id === undefined) return this.repository.list(caller.clientId, caller.userId, query);
-    if (isPlainRoomPage(query)) return this.roomPage(caller, query.room_id, query);
+    if (isPlainRoomPage(query)) return this.roomPage(caller, query.room_id.toLowerCase(), query);
     await this.rooms.requireAccess(caller, query.room_id);
     return this.repository.list(caller.clientId, caller.userId, query);
   }
