@@ -33,7 +33,7 @@ export class ApiModule {
         DatabaseModule.forDatabase(database),
         SecurityModule,
         EventsModule,
-        JobsModule,
+        JobsModule.forConfig(config),
         RealtimeModule,
         ClientsModule,
         UsersModule,
