@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { ClientsModule } from '#libs/clients';
 import { CONFIG, type Config } from '#libs/config';
 import { DatabaseModule, type Database } from '#libs/database';
+import { EgressModule } from '#libs/egress';
 import { EventsModule } from '#libs/events';
 import { JobsModule } from '#libs/jobs';
 import { MessagesModule } from '#libs/messages';
@@ -32,6 +33,7 @@ export class ApiModule {
         ObservabilityModule.forLogger(logger),
         DatabaseModule.forDatabase(database),
         SecurityModule,
+        EgressModule,
         EventsModule,
         JobsModule,
         RealtimeModule,
