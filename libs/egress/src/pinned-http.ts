@@ -49,28 +49,27 @@ export class PinnedHttp extends EgressHttp {
     const timeout = AbortSignal.timeout(request.timeoutMs);
     const signal = request.signal ? AbortSignal.any([timeout, request.signal]) : timeout;
     try {
-      const answer = await this.agent.request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: request.method,
-        headers: request.headers,
-        body: request.body ?? null,
-        signal,
-        // One clock over the whole exchange, so that a byte a second does not hold it open.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      });
-      const { body, truncated } = await readUpTo(answer.body, request.maxResponseBytes);
-      return {
-        status: answer.statusCode,
-        headers: flat(answer.headers),
-        body,
-        truncated,
-        timeMs: Math.round(performance.now() - started),
-      };
+      const { answer, ...read } = await cutOffBy(signal, this.exchange(url, request, signal));
+      const { statusCode: status, headers } = answer;
+      return { status, headers: flat(headers), ...read, timeMs: Math.round(performance.now() - started) };
     } catch (error) {
       throw egressError(error);
     }
+  }
+
+  private async exchange(url: URL, request: EgressRequest, signal: AbortSignal) {
+    const answer = await this.agent.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: request.method,
+      headers: request.headers,
+      body: request.body ?? null,
+      signal,
+      // One clock over the whole exchange, so that a byte a second does not hold it open.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+    return { answer, ...(await readUpTo(answer.body, request.maxResponseBytes)) };
   }
 
   /** Cuts every connection. */
@@ -100,6 +99,21 @@ export class PinnedHttp extends EgressHttp {
         (error: NodeJS.ErrnoException) => callback(error, '', 0),
       );
     };
+  }
+}
+
+/** The work, or the signal's reason. undici heeds a signal only once it is connected; then it sends nothing. */
+async function cutOffBy<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  let cutOff = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    cutOff = () => reject(signal.reason as Error);
+    if (signal.aborted) cutOff();
+    else signal.addEventListener('abort', cutOff);
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', cutOff);
   }
 }
 
