@@ -7,7 +7,7 @@ const BLOCKS = new Set(
 /** Blocks with an empty line around them. */
 const SPACED = new Set('blockquote dl figure h1 h2 h3 h4 h5 h6 ol p pre table ul'.split(' '));
 /** Elements whose text is not for readers. */
-const HIDDEN = new Set(['head', 'script', 'style', 'template', 'title']);
+const HIDDEN = new Set(['script', 'style', 'template', 'title']);
 const MARKUP = /<(?:!doctype|html|body|head|[a-z][a-z0-9]*(?:\s[^<>]*)?\/?>|\/[a-z][a-z0-9]*\s*>)/i;
 /** Longest tag that is looked for; bounds the time on hostile input. */
 const MAX_TAG = 8_192;
@@ -93,7 +93,6 @@ class TextWriter {
   private readonly lists: List[] = [];
   /** Address of the open link, and where its words began. */
   private link: { href: string; from: number } | undefined;
-  hidden: string | undefined;
   preformatted = 0;
 
   words(raw: string): void {
@@ -173,7 +172,7 @@ function attribute(attributes: string, name: string): string | undefined {
   const found = new RegExp(`(?:^|\\s)${name}\\s*=\\s*(?:"([^"]*)"|'([^']*)'|([^\\s"'>]+))`, 'i').exec(attributes);
   const value = found && (found[1] ?? found[2] ?? found[3]);
   // One line, whatever was written.
-  return value == null ? undefined : decodeEntities(value).replace(/\s+/g, ' ').trim();
+  return typeof value !== 'string' ? undefined : decodeEntities(value).replace(/\s+/g, ' ').trim();
 }
 
 /** Where a tag that opens at `from` ends: its `>` outside of quotes, or -1. */
@@ -194,7 +193,7 @@ export function htmlToText(html: string): string {
   let at = 0;
   while (at < html.length) {
     const open = html.indexOf('<', at);
-    if (!writer.hidden) writer.words(html.slice(at, open === -1 ? undefined : open));
+    writer.words(html.slice(at, open === -1 ? undefined : open));
     if (open === -1) break;
     at = readMarkup(html, open, writer);
   }
@@ -210,15 +209,17 @@ function readMarkup(html: string, open: number, writer: TextWriter): number {
   const name = /^<(\/?)([a-zA-Z][a-zA-Z0-9]*)|^<[!?]/.exec(html.slice(open, open + 40));
   const end = name ? tagEnd(html, open) : -1;
   if (!name || end === -1) {
-    if (!writer.hidden) writer.words('<');
+    writer.words('<');
     return open + 1;
   }
   const tag = name[2]?.toLowerCase();
   if (tag === undefined) return end + 1;
-  if (writer.hidden) {
-    if (name[1] === '/' && tag === writer.hidden) writer.hidden = undefined;
-  } else if (name[1] === '/') writer.close(tag);
-  else if (HIDDEN.has(tag)) writer.hidden = tag;
+  if (HIDDEN.has(tag) && name[1] === '') {
+    const close = new RegExp(`</${tag}`, 'gi');
+    close.lastIndex = end;
+    return close.exec(html)?.index ?? html.length;
+  }
+  if (name[1] === '/') writer.close(tag);
   else writer.open(tag, html.slice(open + name[0].length, end));
   return end + 1;
 }
