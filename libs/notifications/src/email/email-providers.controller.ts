@@ -1,8 +1,9 @@
 import { Body, Controller, Delete, Get, Param, Put, Query } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
+import { ApiParam, ApiTags } from '@nestjs/swagger';
 import { Returns, ReturnsNothing, ReturnsPage, type Page } from '#libs/common';
 import { Caller, ClientScopes, type Principal } from '#libs/security';
 import { EmailProviderDto, EmailProviderListQueryDto, EmailProviderPutDto } from './email-provider.dto.js';
+import { PROVIDER_TYPES } from './provider-configs.js';
 import { EmailProvidersService } from './email-providers.service.js';
 
 /** Who sends the client's mail. */
@@ -29,6 +30,11 @@ export class EmailProvidersController {
 
   /** Remove the email provider of a type with its secrets. */
   @Delete(':provider_type')
+  @ApiParam({
+    name: 'provider_type',
+    description: 'Kind of provider.',
+    schema: { type: 'string', enum: [...PROVIDER_TYPES] },
+  })
   @ClientScopes('providers:write')
   @ReturnsNothing()
   remove(@Caller() caller: Principal, @Param('provider_type') providerType: string): Promise<void> {

@@ -10,7 +10,7 @@ const SPACED = new Set('blockquote dl figure h1 h2 h3 h4 h5 h6 ol p pre table ul
 const HIDDEN = new Set(['script', 'style', 'template', 'title']);
 const MARKUP = /<(?:!doctype|html|body|head|[a-z][a-z0-9]*(?:\s[^<>]*)?\/?>|\/[a-z][a-z0-9]*\s*>)/i;
 /** Longest tag that is looked for; bounds the time on hostile input. */
-const MAX_TAG = 8_192;
+const MAX_TAG = 4_096;
 /** Levels of lists that are indented. */
 const MAX_INDENT = 8;
 
@@ -190,9 +190,12 @@ function tagEnd(html: string, from: number): number {
 /** HTML as plain text: blocks on lines of their own, lists with marks, links with their addresses. Linear in length. */
 export function htmlToText(html: string): string {
   const writer = new TextWriter();
+  const lastEnd = html.lastIndexOf('>');
   let at = 0;
   while (at < html.length) {
-    const open = html.indexOf('<', at);
+    const next = html.indexOf('<', at);
+    // Nothing closes a tag that opens after the last `>`.
+    const open = next > lastEnd ? -1 : next;
     writer.words(html.slice(at, open === -1 ? undefined : open));
     if (open === -1) break;
     at = readMarkup(html, open, writer);
