@@ -3,9 +3,11 @@ import type { Logger } from 'pino';
 import { ClientsModule } from '#libs/clients';
 import { CONFIG, type Config } from '#libs/config';
 import { DatabaseModule, type Database } from '#libs/database';
+import { EgressModule } from '#libs/egress';
 import { EventsModule } from '#libs/events';
 import { JobsModule } from '#libs/jobs';
 import { MessagesModule } from '#libs/messages';
+import { EmailProvidersModule } from '#libs/notifications';
 import { ObservabilityModule } from '#libs/observability';
 import { RealtimeModule } from '#libs/realtime';
 import { RoomsModule } from '#libs/rooms';
@@ -32,6 +34,7 @@ export class ApiModule {
         ObservabilityModule.forLogger(logger),
         DatabaseModule.forDatabase(database),
         SecurityModule,
+        EgressModule,
         EventsModule,
         JobsModule.forConfig(config),
         RealtimeModule,
@@ -39,6 +42,7 @@ export class ApiModule {
         UsersModule,
         RoomsModule,
         MessagesModule,
+        EmailProvidersModule,
       ],
       providers: [HousekeepingProcessor],
     };
