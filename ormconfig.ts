@@ -5,6 +5,7 @@ import { EventEntity } from '#libs/events';
 import { DeliveryAttemptEntity, DeliveryEntity, ScheduledJobEntity } from '#libs/jobs';
 import { MessageEntity } from '#libs/messages';
 import { EmailProviderEntity } from '#libs/notifications';
+import { UsedTicketEntity } from '#libs/realtime';
 import { RoomCounterEntity, RoomEntity, RoomMemberEntity } from '#libs/rooms';
 import { IdempotencyRecordEntity } from '#libs/security';
 import { UserEntity } from '#libs/users';
@@ -27,5 +28,6 @@ export default new DataSource(
     DeliveryAttemptEntity,
     WebhookEndpointEntity,
     EmailProviderEntity,
+    UsedTicketEntity,
   ]),
 );

@@ -35,6 +35,9 @@ function idempotencyOf(request: FastifyRequest): IdempotencyIntent | undefined {
   return { key, route: `${request.method} ${request.url.split('?', 1)[0]!.replace(/\/$/, '')}`, body: request.body };
 }
 
+/** What a call is made on: an HTTP request, or a socket's command, which knows its principal from connecting. */
+type Call = Pick<FastifyRequest, 'principal' | 'rate'>;
+
 /** First step: who is calling. Failures count against the caller's address. */
 @Injectable()
 export class KeyStep {
@@ -96,7 +99,7 @@ export class KeyStep {
 }
 
 /** Second step: may this kind of key do it. Default deny. */
-function checkScopes({ principal }: FastifyRequest, rules: RouteRules): void {
+function checkScopes({ principal }: Call, rules: RouteRules): void {
   if (rules.isPublic) return;
   if (!principal || rules.scopes.length === 0) throw forbidden('This operation is not open to API keys');
   if (rules.masterOnly && principal.kind !== 'client') throw forbidden('This operation needs a client key (ck_live_…)');
@@ -117,27 +120,30 @@ export class AdmissionGuard implements CanActivate {
   ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    const request = context.switchToHttp().getRequest<FastifyRequest>();
     const rules = rulesOf(context.getClass(), context.getHandler());
+    if (context.getType() === 'ws') return this.afterKey(context.switchToWs().getData<Call>(), rules);
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
     const known = this.key.take(request, rules, context);
     return known ? known.then(() => this.afterKey(request, rules)) : this.afterKey(request, rules);
   }
 
-  private afterKey(request: FastifyRequest, rules: RouteRules): boolean | Promise<boolean> {
-    checkScopes(request, rules);
-    const rate = this.limits.count(rules.family, request.principal!.id);
-    return rate instanceof Promise ? rate.then((counted) => within(request, counted)) : within(request, rate);
+  private afterKey(call: Call, rules: RouteRules): boolean | Promise<boolean> {
+    checkScopes(call, rules);
+    if (rules.family === 'none') return true;
+    const rate = this.limits.count(rules.family, call.principal!.id);
+    return rate instanceof Promise ? rate.then((counted) => within(call, counted)) : within(call, rate);
   }
 }
 
 /** Third step: how often. */
-function within(request: FastifyRequest, rate: RateState | undefined): true {
-  if (rate) request.rate = rate;
+function within(call: Call, rate: RateState | undefined): true {
+  if (rate) call.rate = rate;
   if (rate?.exceeded) throw tooMany(rate);
   return true;
 }
 
-function tooMany(rate: RateState): ApiError {
+/** 429 that says when to come back. */
+export function tooMany(rate: RateState): ApiError {
   const retryAfterSeconds = Math.max(1, rate.resetAt - Math.floor(Date.now() / 1000));
   return new ApiError('RATE_LIMIT_EXCEEDED', 'Too many requests', { retryAfterSeconds });
 }
