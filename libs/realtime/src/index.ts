@@ -1,2 +1,3 @@
 export * from './hub.js';
+export * from './realtime.js';
 export * from './realtime.module.js';

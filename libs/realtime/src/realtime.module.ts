@@ -1,7 +1,8 @@
 import { Global, Module } from '@nestjs/common';
 import { Hub } from './hub.js';
+import { Realtime } from './realtime.js';
 
 /** Provides the hub everywhere. */
 @Global()
-@Module({ providers: [Hub], exports: [Hub] })
+@Module({ providers: [Hub, Realtime], exports: [Hub, Realtime] })
 export class RealtimeModule {}
