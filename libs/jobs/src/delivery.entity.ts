@@ -4,6 +4,7 @@ import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 @Entity('deliveries')
 @Index('deliveries_source_idx', { synchronize: false })
 @Index('deliveries_due_idx', { synchronize: false })
+@Index('deliveries_recipient_idx', { synchronize: false })
 @ForeignKey('ClientEntity', ['clientId'], ['id'], { name: 'deliveries_client_fkey', onDelete: 'CASCADE' })
 export class DeliveryEntity {
   @PrimaryColumn('uuid', { name: 'client_id', primaryKeyConstraintName: 'deliveries_pkey' })
