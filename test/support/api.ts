@@ -48,7 +48,12 @@ export function testDatabaseUrl(): string {
 /** Starts the application; limits are off unless the environment given says otherwise. */
 export async function startApi(env: Record<string, string> = {}, databaseUrl = testDatabaseUrl()): Promise<TestApi> {
   const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-test-'));
-  const off = { RATE_LIMIT_AUTHENTICATION: 'off', RATE_LIMIT_MESSAGES: 'off', RATE_LIMIT_DEFAULT: 'off' };
+  const off = {
+    RATE_LIMIT_AUTHENTICATION: 'off',
+    RATE_LIMIT_MESSAGES: 'off',
+    RATE_LIMIT_NOTIFICATIONS: 'off',
+    RATE_LIMIT_DEFAULT: 'off',
+  };
   const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', JOBS: 'off', ...off, ...env });
   const database = new Database(databaseUrl, { onError: () => undefined });
   const app = await createApp(config, database, createLogger(config.logLevel));

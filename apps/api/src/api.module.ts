@@ -7,6 +7,7 @@ import { EgressModule } from '#libs/egress';
 import { EventsModule } from '#libs/events';
 import { JobsModule } from '#libs/jobs';
 import { MessagesModule } from '#libs/messages';
+import { NotificationsModule } from '#libs/notifications';
 import { ObservabilityModule } from '#libs/observability';
 import { RealtimeModule } from '#libs/realtime';
 import { RoomsModule } from '#libs/rooms';
@@ -35,12 +36,13 @@ export class ApiModule {
         SecurityModule,
         EgressModule,
         EventsModule,
-        JobsModule,
+        JobsModule.forConfig(config),
         RealtimeModule,
         ClientsModule,
         UsersModule,
         RoomsModule,
         MessagesModule,
+        NotificationsModule,
       ],
       providers: [HousekeepingProcessor],
     };

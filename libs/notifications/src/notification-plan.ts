@@ -46,17 +46,7 @@ const RULES: Record<NotificationType, { required: Field[]; refused: Field[] }> =
   },
   webhook: {
     required: ['webhook_url'],
-    refused: [
-      'to_email',
-      'cc',
-      'bcc',
-      'reply_to',
-      'from_email',
-      'from_name',
-      'room_id',
-      'user_ids',
-      'email_fallback',
-    ],
+    refused: ['to_email', 'cc', 'bcc', 'reply_to', 'from_email', 'from_name', 'room_id', 'user_ids', 'email_fallback'],
   },
 };
 

@@ -1,5 +1,5 @@
-import type { Priority } from '#libs/jobs';
-import type { NotificationAttemptDto, NotificationDeliveryDto, NotificationDetailDto } from './notification-detail.dto.js';
+import type { DeliveryWithAttempts, Priority } from '#libs/jobs';
+import type { NotificationDeliveryDto, NotificationDetailDto } from './notification-detail.dto.js';
 import type { NotificationInsert } from './notification-plan.js';
 import type { EmailFallbackDto, NotificationDto, NotificationStatus, NotificationType } from './notification.dto.js';
 
@@ -100,23 +100,29 @@ export function toCreatedDto({ client_id: _, recipients, ...row }: NotificationI
   };
 }
 
-/** A delivery as JSON made by PostgreSQL. */
-export interface DeliveryJson extends Omit<NotificationDeliveryDto, 'attempts'> {
-  attempts: NotificationAttemptDto[];
-}
-
-function instant(text: string): string {
-  return new Date(text).toISOString();
-}
-
 /** Row and its deliveries → contract. */
-export function toNotificationDetailDto(row: NotificationRow, deliveries: DeliveryJson[]): NotificationDetailDto {
+export function toNotificationDetailDto(
+  row: NotificationRow,
+  deliveries: DeliveryWithAttempts[],
+): NotificationDetailDto {
+  return { ...toNotificationDto(row), deliveries: deliveries.map(toDeliveryDto) };
+}
+
+function toDeliveryDto(delivery: DeliveryWithAttempts): NotificationDeliveryDto {
   return {
-    ...toNotificationDto(row),
-    deliveries: deliveries.map((delivery) => ({
-      ...delivery,
-      next_attempt_at: delivery.next_attempt_at && instant(delivery.next_attempt_at),
-      attempts: delivery.attempts.map((attempt) => ({ ...attempt, attempted_at: instant(attempt.attempted_at) })),
+    id: delivery.id,
+    recipient: delivery.target,
+    status: delivery.status,
+    attempts: delivery.attempts.map((attempt) => ({
+      attempt_number: attempt.attemptNumber,
+      status: attempt.status,
+      provider_name: attempt.providerName,
+      provider_message_id: attempt.providerMessageId,
+      error_code: attempt.errorCode,
+      error: attempt.error,
+      attempted_at: attempt.attemptedAt.toISOString(),
+      response_time_ms: attempt.responseTimeMs,
     })),
+    next_attempt_at: delivery.nextAttemptAt?.toISOString() ?? null,
   };
 }

@@ -4,13 +4,7 @@ import { addDateRange, Conditions, Database, listPage, type SortColumn, type Sql
 import type { NotificationInsert } from './notification-plan.js';
 import type { NotificationListQueryDto } from './notification-query.dto.js';
 import type { NotificationDto } from './notification.dto.js';
-import {
-  NOTIFICATION_COLUMNS,
-  STATUS,
-  toNotificationDto,
-  type DeliveryJson,
-  type NotificationRow,
-} from './notification.mapper.js';
+import { NOTIFICATION_COLUMNS, STATUS, toNotificationDto, type NotificationRow } from './notification.mapper.js';
 
 // Ids are time-ordered and created_at is the id's own time, so the primary key holds the order of creation.
 const SORTS: Record<string, SortColumn> = {
@@ -18,13 +12,6 @@ const SORTS: Record<string, SortColumn> = {
   updated_at: { sql: 'n.updated_at', type: 'timestamptz' },
 };
 const ACTIVE = ['pending', 'processing', 'retrying'];
-
-const DELIVERY_JSON = `json_build_object('id', d.id, 'recipient', d.target, 'status', d.status,
-  'next_attempt_at', d.next_attempt_at, 'attempts', coalesce((
-    SELECT json_agg(json_build_object('attempt_number', a.attempt_number, 'status', a.status, 'provider_name', a.provider_name,
-      'provider_message_id', a.provider_message_id, 'error_code', a.error_code, 'error', a.error,
-      'attempted_at', a.attempted_at, 'response_time_ms', a.response_time_ms) ORDER BY a.attempt_number)
-    FROM delivery_attempts a WHERE a.client_id = d.client_id AND a.delivery_id = d.id), '[]'))`;
 
 /** Every query on notifications but those of their settling. Finders always take the client id. */
 @Injectable()
@@ -71,16 +58,6 @@ export class NotificationsRepository {
       [clientId, id],
     );
     return row;
-  }
-
-  /** A notification's deliveries with their attempts, in the order they were added. */
-  async deliveriesOf(clientId: string, id: string): Promise<DeliveryJson[]> {
-    const [row] = await this.database.query<{ deliveries: DeliveryJson[] }>(
-      `SELECT coalesce(json_agg(${DELIVERY_JSON} ORDER BY d.id), '[]') AS deliveries
-       FROM deliveries d WHERE d.client_id = $1 AND d.source_id = $2`,
-      [clientId, id],
-    );
-    return row!.deliveries;
   }
 
   list(clientId: string, query: NotificationListQueryDto): Promise<Page<NotificationDto>> {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { invalid, notFound, type FieldError, type Page } from '#libs/common';
 import type { Tx } from '#libs/database';
 import { EgressError, EgressGuard } from '#libs/egress';
-import { Deliveries } from '#libs/jobs';
+import { Deliveries, DeliveryLog } from '#libs/jobs';
 import { UnitOfWork, type Principal } from '#libs/security';
 import type { NotificationDetailDto } from './notification-detail.dto.js';
 import { faultsOf, planNotification, type NotificationPlan } from './notification-plan.js';
@@ -27,6 +27,7 @@ export class NotificationsService {
     private readonly uow: UnitOfWork,
     private readonly guard: EgressGuard,
     private readonly deliveries: Deliveries,
+    private readonly log: DeliveryLog,
   ) {}
 
   /** Returns as soon as the notification is durable with its deliveries; they are carried out after. */
@@ -72,7 +73,7 @@ export class NotificationsService {
   async get(caller: Principal, id: string): Promise<NotificationDetailDto> {
     const row = await this.repository.find(undefined, caller.clientId, id);
     if (!row) throw notFound('Notification');
-    return toNotificationDetailDto(row, await this.repository.deliveriesOf(caller.clientId, id));
+    return toNotificationDetailDto(row, await this.log.ofSource(caller.clientId, id));
   }
 
   /** Calls off what nothing was tried of yet. The rows' locks decide between this and an engine that is claiming. */
