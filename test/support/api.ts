@@ -139,3 +139,14 @@ export async function aMessage(tenant: TestTenant, sender: TestUser, roomId: str
   assert.equal(reply.status, 201, reply.text);
   return reply.body.data;
 }
+
+/** The least a notification of a type needs. */
+const LEAST = { type: 'email', to_email: 'user@example.com', subject: 'Welcome!', content: '<h1>Welcome</h1>' };
+
+/** Creates a notification, an e-mail unless its fields say otherwise; answers it. */
+export async function aNotification(tenant: TestTenant, fields: Record<string, unknown> = {}) {
+  const body = fields['type'] === undefined || fields['type'] === 'email' ? { ...LEAST, ...fields } : fields;
+  const reply = await tenant.api.call('POST', '/notifications', { key: tenant.key, body });
+  assert.equal(reply.status, 201, reply.text);
+  return reply.body.data;
+}

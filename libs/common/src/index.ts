@@ -1,6 +1,7 @@
 export * from './errors.js';
 export * from './envelope.js';
 export * from './ids.js';
+export * from './example.js';
 export * from './fields.js';
 export * from './mail-fields.js';
 export * from './nested-fields.js';

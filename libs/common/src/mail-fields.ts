@@ -38,7 +38,7 @@ export function Emails(min: number, max: number): PropertyDecorator {
 }
 
 /** One e-mail address, or a list of 1 to `max`. */
-export function EmailOrEmails(max: number): PropertyDecorator {
+export function EmailOrEmails(max: number, schema: ApiPropertyOptions = {}): PropertyDecorator {
   const check: FieldCheck = (value) => {
     if (typeof value !== 'string') return emailsFault(value, 1, max);
     return isEmail(value) ? undefined : 'must be an e-mail address';
@@ -46,5 +46,6 @@ export function EmailOrEmails(max: number): PropertyDecorator {
   return Field('emailOrEmails', check, {
     oneOf: [ADDRESS, { type: 'array', items: ADDRESS, minItems: 1, maxItems: max }],
     example: 'user@example.com',
+    ...schema,
   } as ApiPropertyOptions);
 }

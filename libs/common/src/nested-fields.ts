@@ -20,12 +20,13 @@ function hold(rule: NestedRule): PropertyDecorator {
 
 /** The field is an object described by another DTO; its faults are named `field.inner`. */
 export function Nested(dto: () => Type<object>): PropertyDecorator {
-  return applyDecorators(ApiProperty({ type: dto } as ApiPropertyOptions), hold({ dto }));
+  return applyDecorators(ApiProperty({ type: () => dto() } as ApiPropertyOptions), hold({ dto }));
 }
 
 /** The field is a list of `min` to `max` such objects; their faults are named `field[2].inner`. */
 export function NestedList(dto: () => Type<object>, min: number, max: number): PropertyDecorator {
-  const schema = { type: dto, isArray: true, minItems: min, maxItems: max } as ApiPropertyOptions;
+  // The document builder tells a lazy type from a class by the name of its function.
+  const schema = { type: () => dto(), isArray: true, minItems: min, maxItems: max } as ApiPropertyOptions;
   return applyDecorators(ApiProperty(schema), hold({ dto, items: { min, max } }));
 }
 

@@ -4,6 +4,7 @@ import {
   Email,
   EmailOrEmails,
   Emails,
+  Example,
   Flag,
   Id,
   Ids,
@@ -68,7 +69,16 @@ export class EmailFallbackDto {
   content?: string;
 }
 
+const MAIL = {
+  type: 'email',
+  to_email: 'user@example.com',
+  subject: 'Welcome!',
+  content: '<h1>Welcome to our platform!</h1>',
+  priority: 'normal',
+};
+
 /** What is to be sent, how, and to whom. */
+@Example(MAIL)
 export class NotificationCreateDto {
   /** How it goes: by e-mail, to live sockets and inboxes, or as one signed POST. */
   @OneOf(NOTIFICATION_TYPES)
@@ -176,6 +186,28 @@ export class RecipientCountsDto {
 }
 
 /** A notification. */
+@Example({
+  ...MAIL,
+  id: '0198c0de-1111-7000-8000-000000000001',
+  status: 'pending',
+  cc: null,
+  bcc: null,
+  reply_to: null,
+  from_email: null,
+  from_name: null,
+  room_id: null,
+  user_ids: null,
+  webhook_url: null,
+  meta: {},
+  email_fallback: null,
+  scheduled_for: null,
+  recipients: { total: 1, pending: 1, sent: 0, failed: 0 },
+  error_code: null,
+  error: null,
+  sent_at: null,
+  created_at: '2024-01-01T12:00:00.000Z',
+  updated_at: '2024-01-01T12:00:00.000Z',
+})
 export class NotificationDto {
   /** Identifier, time-ordered. */
   @Id()
@@ -204,7 +236,7 @@ export class NotificationDto {
 
   /** email: who gets it, as it was asked for. */
   @Nullable()
-  @EmailOrEmails(MAX_RECIPIENTS)
+  @EmailOrEmails(MAX_RECIPIENTS, { nullable: true })
   to_email: string | string[] | null;
 
   /** email: copies. */
