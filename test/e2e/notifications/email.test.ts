@@ -121,8 +121,7 @@ describe('A mail', () => {
     await untilStatus(notifier.tenant, created.id, 'partial');
     const before = notifier.smtp.verdict;
     notifier.smtp.verdict = () => undefined;
-    const retry = (id: string) =>
-      notifier.api.call('POST', `/notifications/${id}/retry`, { key: notifier.tenant.key });
+    const retry = (id: string) => notifier.api.call('POST', `/notifications/${id}/retry`, { key: notifier.tenant.key });
     const reply = await retry(created.id);
     assert.equal(reply.status, 200, reply.text);
     assert.deepEqual(reply.body.data.recipients, { total: 2, pending: 1, sent: 1, failed: 0 });

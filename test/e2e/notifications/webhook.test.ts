@@ -55,7 +55,9 @@ describe('A webhook notification', () => {
   it('has one secret per client, however many ask first, stored sealed', async () => {
     const other = await aTenant(notifier.api);
     const ask = () => notifier.api.call('GET', '/notifications/webhook-secret', { key: other.key });
-    const secrets = new Set((await inParallel([...Array(20).keys()], 20, ask)).map((r) => r.body.data.secret as string));
+    const secrets = new Set(
+      (await inParallel([...Array(20).keys()], 20, ask)).map((r) => r.body.data.secret as string),
+    );
     assert.equal(secrets.size, 1);
     const [secret] = secrets;
     const [row] = await notifier.api.database.query<{ n: number }>(
@@ -90,8 +92,7 @@ describe('A webhook notification', () => {
   });
 
   it('fails after the fourth try, and at once on 410', async () => {
-    notifier.http.answer = (request, response) =>
-      void response.writeHead(request.path === '/gone' ? 410 : 503).end();
+    notifier.http.answer = (request, response) => void response.writeHead(request.path === '/gone' ? 410 : 503).end();
     const [down, gone] = [await post('/down'), await post('/gone')];
     assert.equal((await untilStatus(notifier.tenant, down.id, 'failed')).deliveries[0].attempts.length, 4);
     const done = await untilStatus(notifier.tenant, gone.id, 'failed');
