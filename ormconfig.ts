@@ -4,7 +4,12 @@ import { dataSourceOptions } from '#libs/database';
 import { EventEntity } from '#libs/events';
 import { DeliveryAttemptEntity, DeliveryEntity, ScheduledJobEntity } from '#libs/jobs';
 import { MessageEntity } from '#libs/messages';
-import { NotificationEntity, NotificationInboxEntity, NotificationSecretEntity } from '#libs/notifications';
+import {
+  EmailProviderEntity,
+  NotificationEntity,
+  NotificationInboxEntity,
+  NotificationSecretEntity,
+} from '#libs/notifications';
 import { RoomCounterEntity, RoomEntity, RoomMemberEntity } from '#libs/rooms';
 import { IdempotencyRecordEntity } from '#libs/security';
 import { UserEntity } from '#libs/users';
@@ -29,5 +34,6 @@ export default new DataSource(
     NotificationEntity,
     NotificationInboxEntity,
     NotificationSecretEntity,
+    EmailProviderEntity,
   ]),
 );

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { aMessage, aNotification, aRoom, aTenant, aUser, type TestApi } from './api.js';
+import { newId } from '#libs/common';
+import { SecretBox } from '#libs/security';
+import { aMessage, aRoom, aTenant, aUser, type TestApi } from './api.js';
 
 /** Rows of one list, in a tenant of their own. */
 export interface SeededList {
@@ -50,6 +53,29 @@ export const LIST_SEEDS: Record<string, Seed> = {
       },
       tie: async (at) =>
         void (await api.database.query('UPDATE api_keys SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
+    };
+  },
+  'GET /clients/email-providers': async (api) => {
+    const tenant = await aTenant(api);
+    const config = api.app.get(SecretBox).seal(JSON.stringify({ provider_type: 'smtp', password: 'planted-secret' }));
+    let inserted = 0;
+    return {
+      path: '/clients/email-providers',
+      key: tenant.key,
+      idOf: byId,
+      createdField: 'created_at',
+      // There are fewer kinds than the suite wants rows.
+      insert: async () =>
+        void (await api.database.query(
+          `INSERT INTO email_providers (client_id, provider_type, id, config, is_primary, is_bulk, default_from_email,
+             created_at, updated_at) VALUES ($1, $2, $3, $4, false, false, 'a@example.com', now(), now())`,
+          [tenant.id, `kind-${++inserted}`, newId(), config],
+        )),
+      tie: async (at) =>
+        void (await api.database.query('UPDATE email_providers SET created_at = $2 WHERE client_id = $1', [
+          tenant.id,
+          at,
+        ])),
     };
   },
   'GET /users': async (api) => {

@@ -7,7 +7,7 @@ import { EgressModule } from '#libs/egress';
 import { EventsModule } from '#libs/events';
 import { JobsModule } from '#libs/jobs';
 import { MessagesModule } from '#libs/messages';
-import { NotificationsModule } from '#libs/notifications';
+import { EmailProvidersModule, NotificationsModule } from '#libs/notifications';
 import { ObservabilityModule } from '#libs/observability';
 import { RealtimeModule } from '#libs/realtime';
 import { RoomsModule } from '#libs/rooms';
@@ -42,6 +42,7 @@ export class ApiModule {
         UsersModule,
         RoomsModule,
         MessagesModule,
+        EmailProvidersModule,
         NotificationsModule,
       ],
       providers: [HousekeepingProcessor],

@@ -123,7 +123,8 @@ function successResponse(answer: RouteAnswer, schemas: Record<string, Schema>): 
 function describe(operation: Operation, handler: Handler, schemas: Record<string, Schema>): void {
   const { answer, rules } = handler;
   for (const parameter of operation.parameters ?? []) {
-    if (parameter.in !== 'path') continue;
+    // A path parameter that is no id says itself what it is.
+    if (parameter.in !== 'path' || !parameter.name.endsWith('_id')) continue;
     parameter.schema = { type: 'string', format: 'uuid' };
     parameter.description = `Identifier of the ${parameter.name.replace(/_id$/, '')}.`;
   }

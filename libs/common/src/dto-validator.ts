@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { getMetadataStorage, type ValidationArguments, type ValidatorConstraintInterface } from 'class-validator';
 import { ApiError, invalid, type FieldError } from './errors.js';
 import { nestedRule, type NestedRule } from './nested-fields.js';
+import { variantOf, type VariantRule } from './variant.js';
 
 /** A DTO class. */
 export type DtoClass<T extends object = object> = new () => T;
@@ -13,6 +14,7 @@ interface CompiledField {
   coerce: (text: string) => unknown;
   /** Of a field that holds other DTOs: the value with declared fields only; throws the 422 of its inside. */
   nested: ((value: unknown) => unknown) | undefined;
+  variant: VariantRule | undefined;
 }
 
 /** Turns raw input into an instance of the DTO holding its declared fields only, or throws the 422. */
@@ -35,7 +37,8 @@ function compileFields(dto: DtoClass): CompiledField[] {
     if (!field) {
       const type: unknown = Reflect.getMetadata('design:type', dto.prototype as object, name);
       const rule = nestedRule(dto.prototype as object, name);
-      field = { name, conditions: [], rules: [], coerce: coercion(type), nested: rule && nestedParser(rule) };
+      const variant = variantOf(dto.prototype as object, name);
+      field = { name, conditions: [], rules: [], coerce: coercion(type), nested: rule && nestedParser(rule), variant };
       fields.set(name, field);
     }
     if (metadata.type === 'conditionalValidation') {
@@ -97,6 +100,12 @@ function take(field: CompiledField, result: Record<string, unknown>, value: unkn
   const fault = faultOf(field, result, value);
   if (fault !== undefined) return errorsOf(field.name, fault);
   if (value === undefined) return NO_ERRORS;
+  if (field.variant && value !== null) {
+    const read = readVariant(field.name, field.variant, value as Record<string, unknown>);
+    if (Array.isArray(read)) return read;
+    result[field.name] = read;
+    return NO_ERRORS;
+  }
   const skipped = value === null || !field.nested || field.conditions.some((condition) => !condition(result, value));
   try {
     result[field.name] = skipped ? value : field.nested!(value);
@@ -145,4 +154,25 @@ export function compileDto<T extends object>(dto: DtoClass<T>, source: 'body' | 
     if (errors) throw invalid(...errors);
     return result as T;
   };
+}
+
+const variantParsers = new WeakMap<DtoClass, DtoParser<object>>();
+
+/** The object read by the class it names, or what is wrong with it. */
+function readVariant(name: string, rule: VariantRule, value: Record<string, unknown>): object | FieldError[] {
+  const chosen = Object.hasOwn(value, rule.discriminator) ? value[rule.discriminator] : undefined;
+  const field = `${name}.${rule.discriminator}`;
+  if (typeof chosen !== 'string' || !Object.hasOwn(rule.classes, chosen)) {
+    const message = chosen === undefined ? 'is required' : `must be one of ${Object.keys(rule.classes).join(', ')}`;
+    return [{ field, message: `${field} ${message}` }];
+  }
+  const dto = rule.classes[chosen]!;
+  let parser = variantParsers.get(dto);
+  if (!parser) variantParsers.set(dto, (parser = compileDto(dto, 'body')));
+  try {
+    return parser(value);
+  } catch (error) {
+    if (!(error instanceof ApiError) || !error.errors) throw error;
+    return error.errors.map((one) => ({ field: `${name}.${one.field}`, message: `${name}.${one.message}` }));
+  }
 }

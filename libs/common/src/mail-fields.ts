@@ -1,20 +1,5 @@
 import type { ApiPropertyOptions } from '@nestjs/swagger';
-import { characterCount, Field, isEmail, textFault, type FieldCheck } from './fields.js';
-
-// What a mail header must not carry: line breaks would start a header of the sender's choice.
-// eslint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f\u0085\u2028\u2029]/;
-
-/** Text of `min` to `max` characters on one line, without control characters: safe in a header. */
-export function Line(min: number, max: number, schema: ApiPropertyOptions = {}): PropertyDecorator {
-  const check: FieldCheck = (value) => {
-    if (typeof value !== 'string') return 'must be a string';
-    const count = characterCount(value);
-    if (count < min || count > max) return `must have ${min} to ${max} characters`;
-    return textFault(value) ?? (CONTROL.test(value) ? 'must not contain line breaks or control characters' : undefined);
-  };
-  return Field('line', check, { type: 'string', minLength: min, maxLength: max, ...schema } as ApiPropertyOptions);
-}
+import { Field, isEmail, type FieldCheck } from './fields.js';
 
 /** What is wrong with a list of addresses, a line for each wrong one. */
 function emailsFault(value: unknown, min: number, max: number): string | undefined {

@@ -1,7 +1,6 @@
 import { Module } from '@nestjs/common';
 import { UsersModule } from '#libs/users';
-import { Mailer } from './email/mailer.js';
-import { TemporaryMailer } from './email/temporary-mailer.js';
+import { EmailProvidersModule } from './email/email-providers.module.js';
 import { PostWebhookHandler } from './jobs/post-webhook.handler.js';
 import { PushToSocketsHandler } from './jobs/push-to-sockets.handler.js';
 import { SendEmailHandler } from './jobs/send-email.handler.js';
@@ -21,10 +20,9 @@ import { NotificationsService } from './notifications.service.js';
 
 /** Notifications: the routes, and what brings them to people. */
 @Module({
-  imports: [UsersModule],
+  imports: [UsersModule, EmailProvidersModule],
   controllers: [NotificationsController, NotificationInboxController],
   providers: [
-    { provide: Mailer, useClass: TemporaryMailer },
     NotificationsService,
     NotificationsRepository,
     NotificationWriter,
