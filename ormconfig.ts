@@ -10,6 +10,7 @@ import {
   NotificationInboxEntity,
   NotificationSecretEntity,
 } from '#libs/notifications';
+import { UsedTicketEntity } from '#libs/realtime';
 import { RoomCounterEntity, RoomEntity, RoomMemberEntity } from '#libs/rooms';
 import { IdempotencyRecordEntity } from '#libs/security';
 import { UserEntity } from '#libs/users';
@@ -35,5 +36,6 @@ export default new DataSource(
     NotificationInboxEntity,
     NotificationSecretEntity,
     EmailProviderEntity,
+    UsedTicketEntity,
   ]),
 );

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { aMessage, aNotification, aRoom, aTenant, aUser, type TestApi } from './api.js';
 import { newId } from '#libs/common';
 import { SecretBox } from '#libs/security';
-import { aMessage, aRoom, aTenant, aUser, type TestApi } from './api.js';
 
 /** Rows of one list, in a tenant of their own. */
 export interface SeededList {

@@ -7,6 +7,7 @@ import type { Config } from '#libs/config';
 import type { Database } from '#libs/database';
 import { MessageWriter } from '#libs/messages';
 import { Health, Metrics, NestLogger } from '#libs/observability';
+import { Commands, SocketAdapter, SocketServer } from '#libs/realtime';
 import { RateLimits } from '#libs/security';
 import { ApiModule } from './api.module.js';
 import { addDocsPages } from './docs-pages.js';
@@ -64,6 +65,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
   app.setGlobalPrefix(API_PREFIX);
   app.useGlobalPipes(new DtoPipe());
   app.useGlobalFilters(new ErrorFilter(logger));
+  app.useWebSocketAdapter(new SocketAdapter(fastify.server, app.get(SocketServer), app.get(Commands)));
   if (config.corsOrigins.length > 0) {
     app.enableCors({
       origin: [...config.corsOrigins],

@@ -1,8 +1,10 @@
 import { Module } from '@nestjs/common';
 import { Database } from '#libs/database';
 import { RoomsModule } from '#libs/rooms';
+import { MessageChanges } from './message-changes.js';
 import { MessageWriter, PostgresSendExecutor, SEND_EXECUTOR } from './message-writer.js';
 import { MessagesController, RoomChangesController } from './messages.controller.js';
+import { MessagesGateway } from './messages.gateway.js';
 import { MessagesRepository } from './messages.repository.js';
 import { MessagesService } from './messages.service.js';
 
@@ -14,6 +16,8 @@ import { MessagesService } from './messages.service.js';
     MessagesService,
     MessagesRepository,
     MessageWriter,
+    MessageChanges,
+    MessagesGateway,
     {
       provide: SEND_EXECUTOR,
       inject: [Database],

@@ -1,3 +1,18 @@
 export * from './hub.js';
 export * from './realtime.js';
+export * from './gateway.js';
+export * from './sources.js';
+export * from './close-codes.js';
+export * from './websocket.dto.js';
+export { Channels } from './channels.js';
+export { CommandCall, Commands } from './commands.js';
+export { EncodedFrame } from './encoded-frame.js';
+export { Sequencer, type FrameOrder } from './sequencer.js';
+export { Subscriptions } from './subscriptions.js';
+export { Presence } from './presence.js';
+export { Typing } from './typing.js';
+export { Timings } from './timings.js';
+export { SocketServer } from './socket-server.js';
+export { SocketAdapter } from './socket.adapter.js';
+export { UsedTicketEntity } from './used-ticket.entity.js';
 export * from './realtime.module.js';

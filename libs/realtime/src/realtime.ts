@@ -1,21 +1,43 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { Frame } from '#libs/contracts';
+import { BROKER, type Broker } from './broker.js';
+import { wire } from './channels.js';
+import { EncodedFrame } from './encoded-frame.js';
+import { Exchange } from './exchange.js';
+import { Hub } from './hub.js';
+import { Presence } from './presence.js';
 
 /** What other features may ask of the channel: frames to people, and who is there. */
 @Injectable()
 export class Realtime {
+  constructor(
+    @Inject(BROKER) private readonly broker: Broker,
+    private readonly exchange: Exchange,
+    private readonly presence: Presence,
+    private readonly hub: Hub,
+  ) {}
+
   /** Sends a frame to the live sockets of users, on any process; answers the ids of those who are online. */
-  toUsers(_clientId: string, _userIds: string[], _frame: Frame): Promise<string[]> {
-    return Promise.resolve([]);
+  toUsers(clientId: string, userIds: string[], frame: Frame): Promise<string[]> {
+    const encoded = EncodedFrame.of(frame);
+    this.exchange.toUsers(clientId, userIds, encoded);
+    this.broker.say({ kind: 'users', clientId, userIds, frame: wire(encoded) });
+    return this.presence.among(clientId, userIds);
   }
 
   /** Sends a frame to the sockets subscribed to a room, on any process; answers the ids of the members who are online. */
-  toRoom(_clientId: string, _roomId: string, _frame: Frame): Promise<string[]> {
-    return Promise.resolve([]);
+  toRoom(clientId: string, roomId: string, frame: Frame): Promise<string[]> {
+    this.hub.told({ clientId, roomId, frame });
+    return this.presence.inRoom(clientId, roomId);
   }
 
   /** Which of the users are online, on any process. */
-  online(_clientId: string, _userIds: string[]): Promise<string[]> {
-    return Promise.resolve([]);
+  online(clientId: string, userIds: string[]): Promise<string[]> {
+    return this.presence.among(clientId, userIds);
+  }
+
+  /** The members of a room who are online, on any process. */
+  onlineIn(clientId: string, roomId: string): Promise<string[]> {
+    return this.presence.inRoom(clientId, roomId);
   }
 }

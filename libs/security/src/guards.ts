@@ -35,6 +35,13 @@ function idempotencyOf(request: FastifyRequest): IdempotencyIntent | undefined {
   return { key, route: `${request.method} ${request.url.split('?', 1)[0]!.replace(/\/$/, '')}`, body: request.body };
 }
 
+/** What a call is made on: an HTTP request, or a socket's command, which knows its principal from connecting. */
+type Call = Pick<FastifyRequest, 'principal' | 'rate'>;
+
+function callOf(context: ExecutionContext): Call {
+  return context.getType() === 'ws' ? context.switchToWs().getData<Call>() : context.switchToHttp().getRequest<Call>();
+}
+
 /** First guard: who is calling. Failures count against the caller's address. */
 @Injectable()
 export class KeyGuard implements CanActivate {
@@ -45,6 +52,7 @@ export class KeyGuard implements CanActivate {
   ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+    if (context.getType() === 'ws') return callOf(context).principal !== undefined;
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const rules = rulesOf(context.getClass(), context.getHandler());
     try {
@@ -104,7 +112,7 @@ export class ScopeGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const rules = rulesOf(context.getClass(), context.getHandler());
     if (rules.isPublic) return true;
-    const { principal } = context.switchToHttp().getRequest<FastifyRequest>();
+    const { principal } = callOf(context);
     if (!principal || rules.scopes.length === 0) throw forbidden('This operation is not open to API keys');
     if (rules.masterOnly && principal.kind !== 'client')
       throw forbidden('This operation needs a client key (ck_live_…)');
@@ -121,16 +129,18 @@ export class RateLimitGuard implements CanActivate {
   constructor(private readonly limits: RateLimits) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const request = context.switchToHttp().getRequest<FastifyRequest>();
     const { family } = rulesOf(context.getClass(), context.getHandler());
-    const rate = await this.limits.count(family, request.principal!.id);
-    if (rate) request.rate = rate;
+    if (family === 'none') return true;
+    const call = callOf(context);
+    const rate = await this.limits.count(family, call.principal!.id);
+    if (rate) call.rate = rate;
     if (rate?.exceeded) throw tooMany(rate);
     return true;
   }
 }
 
-function tooMany(rate: RateState): ApiError {
+/** 429 that says when to come back. */
+export function tooMany(rate: RateState): ApiError {
   const retryAfterSeconds = Math.max(1, rate.resetAt - Math.floor(Date.now() / 1000));
   return new ApiError('RATE_LIMIT_EXCEEDED', 'Too many requests', { retryAfterSeconds });
 }

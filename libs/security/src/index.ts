@@ -1,6 +1,7 @@
 export * from './principal.js';
 export * from './keys.js';
 export * from './key-directory.js';
+export { tooMany } from './guards.js';
 export * from './route-rules.js';
 export * from './rate-limits.js';
 export * from './secret-box.js';

@@ -31,8 +31,19 @@ interface KeyRow {
   last_used_at: Date | null;
 }
 
+const KEY_COLUMNS = `k.client_id, c.name AS client_name, k.id, k.kind, k.hash, k.is_master, k.user_id, k.scopes, k.expires_at,
+  k.last_used_at`;
+
 /** Which keys a revocation is about. */
 export type Revoked = { publicId: string } | { clientId: string; userId: string } | { clientId: string };
+
+/** A key as something long-lived was opened with it. */
+export interface OpenKey {
+  principal: Principal;
+  publicId: string;
+  /** Unix milliseconds; undefined: it does not end by itself. */
+  expiresAt: number | undefined;
+}
 
 function unknownKey(): ApiError {
   return new ApiError('INVALID_CREDENTIALS', 'Invalid or missing API key');
@@ -50,6 +61,7 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
   private touchTimer: NodeJS.Timeout | undefined;
   /** Counts revocations: a look-up that overlaps one is not remembered. */
   private version = 0;
+  private readonly forgetListeners: ((what: Revoked | undefined) => void)[] = [];
 
   constructor(private readonly database: Database) {
     this.listener = new PgListener(database.url, CHANNEL, {
@@ -76,7 +88,40 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
     const now = Date.now();
     const entry = this.entries.get(publicId);
     if (entry && this.listener.live && now - entry.readAt < MAX_AGE_MS) return this.admit(entry, key, now);
-    return this.lookUp(publicId, key);
+    return this.lookUp(publicId, key).then((found) => found.principal);
+  }
+
+  /** As {@link verify}, for what stays open: with what is needed to notice the key's end. */
+  async open(key: string): Promise<OpenKey> {
+    const publicId = publicIdOf(key);
+    if (publicId === undefined) throw unknownKey();
+    // Read now: what a memory of up to a minute ago says of the expiry may be outdated.
+    const { principal, expiresAt } = await this.lookUp(publicId, key);
+    return { principal, publicId, expiresAt };
+  }
+
+  /** Those of a tenant's keys that are good now, by key id. */
+  async reopen(clientId: string, keyIds: string[]): Promise<Map<string, OpenKey>> {
+    const rows = await this.database.query<KeyRow & { public_id: string }>(
+      `SELECT k.public_id, ${KEY_COLUMNS} FROM api_keys k JOIN clients c ON c.id = k.client_id
+       WHERE k.client_id = $1 AND k.id = ANY($2::uuid[]) AND k.revoked_at IS NULL AND c.is_active
+         AND (k.expires_at IS NULL OR k.expires_at > now())`,
+      [clientId, keyIds],
+    );
+    return new Map(
+      rows.map((row) => {
+        const { principal, expiresAt } = toEntry(row);
+        return [row.id, { principal, publicId: row.public_id, expiresAt }];
+      }),
+    );
+  }
+
+  /**
+   * Hears what may have ended, in every process: keys, or undefined when revocations may have been missed. It also
+   * fires when only what a key shows has changed, so look before you close.
+   */
+  onForget(listener: (what: Revoked | undefined) => void): void {
+    this.forgetListeners.push(listener);
   }
 
   /** Announces a revocation in its own transaction; here it takes effect with the commit, elsewhere within 1 s. */
@@ -85,20 +130,18 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
     tx.afterCommit(() => this.forget(what));
   }
 
-  private async lookUp(publicId: string, key: string): Promise<Principal> {
+  private async lookUp(publicId: string, key: string): Promise<Entry> {
     const { version } = this;
     const [row] = await this.database.query<KeyRow>(
-      `SELECT k.client_id, c.name AS client_name, k.id, k.kind, k.hash, k.is_master, k.user_id, k.scopes, k.expires_at,
-         k.last_used_at
-       FROM api_keys k JOIN clients c ON c.id = k.client_id
+      `SELECT ${KEY_COLUMNS} FROM api_keys k JOIN clients c ON c.id = k.client_id
        WHERE k.public_id = $1 AND k.revoked_at IS NULL AND c.is_active`,
       [publicId],
     );
     if (!row) throw unknownKey();
     const entry = toEntry(row);
-    const principal = this.admit(entry, key, Date.now());
+    this.admit(entry, key, Date.now());
     if (version === this.version) this.remember(publicId, entry);
-    return principal;
+    return entry;
   }
 
   private admit(entry: Entry, key: string, now: number): Principal {
@@ -121,19 +164,22 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
 
   private forget(what: Revoked): void {
     this.version++;
-    if ('publicId' in what) {
-      this.entries.delete(what.publicId);
-      return;
-    }
+    if ('publicId' in what) this.entries.delete(what.publicId);
+    else this.forgetAllOf(what);
+    for (const listener of this.forgetListeners) listener(what);
+  }
+
+  private forgetAllOf(what: { clientId: string; userId?: string }): void {
     for (const [publicId, { principal }] of this.entries) {
       if (principal.clientId !== what.clientId) continue;
-      if (!('userId' in what) || principal.userId === what.userId) this.entries.delete(publicId);
+      if (what.userId === undefined || principal.userId === what.userId) this.entries.delete(publicId);
     }
   }
 
   private forgetAll(): void {
     this.version++;
     this.entries.clear();
+    for (const listener of this.forgetListeners) listener(undefined);
   }
 
   /** Writes last_used_at and last_seen_at of the keys used lately, many in one statement; losing one is harmless. */

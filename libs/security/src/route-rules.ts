@@ -11,7 +11,8 @@ export interface RouteRules {
   isPublic: boolean;
   scopes: readonly Scope[];
   masterOnly: boolean;
-  family: LimitFamily;
+  /** "none": what a reconnecting client needs is not counted. */
+  family: LimitFamily | 'none';
   idempotent: boolean;
 }
 
@@ -38,13 +39,15 @@ export const ClientScopes = (...scopes: Scope[]): MethodDecorator =>
   SetMetadata(KEYS.scopes, { scopes, masterOnly: true });
 
 /** The rate limit family of a controller or route, when it is not "default". */
-export const Limit = (family: LimitFamily): MethodDecorator & ClassDecorator => SetMetadata(KEYS.family, family);
+export const Limit = (family: LimitFamily | 'none'): MethodDecorator & ClassDecorator =>
+  SetMetadata(KEYS.family, family);
 
 /** The route creates and takes an Idempotency-Key. */
 export const Idempotent = (): MethodDecorator => applyDecorators(SetMetadata(KEYS.idempotent, true));
 
-/** The principal of the request. */
+/** The principal of the request, or of the socket a command came by. */
 export const Caller = createParamDecorator((_data: unknown, context: ExecutionContext): Principal | undefined => {
+  if (context.getType() === 'ws') return context.switchToWs().getData<{ principal?: Principal }>().principal;
   return context.switchToHttp().getRequest<FastifyRequest>().principal;
 });
 
@@ -62,7 +65,7 @@ export function rulesOf(controller: Target, handler: object): RouteRules {
       isPublic: read<boolean>(KEYS.public) ?? false,
       scopes: scope?.scopes ?? [],
       masterOnly: scope?.masterOnly ?? false,
-      family: read<LimitFamily>(KEYS.family) ?? 'default',
+      family: read<LimitFamily | 'none'>(KEYS.family) ?? 'default',
       idempotent: read<boolean>(KEYS.idempotent) ?? false,
     };
     known.set(handler, rules);

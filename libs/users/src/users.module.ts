@@ -8,6 +8,6 @@ import { UsersService } from './users.service.js';
 @Module({
   controllers: [UsersController],
   providers: [UsersService, UsersRepository, UserLifecycle],
-  exports: [UserLifecycle],
+  exports: [UserLifecycle, UsersService],
 })
 export class UsersModule {}

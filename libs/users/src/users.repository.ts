@@ -99,6 +99,14 @@ export class UsersRepository {
     return row;
   }
 
+  /** Moves last_seen_at forward. */
+  async seen(clientId: string, userId: string, at: Date): Promise<void> {
+    await this.database.query(
+      `UPDATE users SET last_seen_at = greatest(last_seen_at, $3) WHERE client_id = $1 AND id = $2 AND deleted_at IS NULL`,
+      [clientId, userId, at],
+    );
+  }
+
   /** Erases the personal fields; the row stays for the messages that point to it. */
   async erase(tx: Tx, clientId: string, userId: string): Promise<void> {
     await tx.query(

@@ -97,6 +97,11 @@ export class UsersService {
     }
   }
 
+  /** Keeps when a user was last connected. */
+  seen(clientId: string, userId: string, at: Date): Promise<void> {
+    return this.repository.seen(clientId, userId, at);
+  }
+
   /** Deletes a user: keys revoked, memberships ended, personal fields erased; messages stay. */
   async remove(caller: Principal, userId: string): Promise<void> {
     await this.uow.run(caller, async (tx) => {

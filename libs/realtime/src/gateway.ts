@@ -1,0 +1,34 @@
+import {
+  applyDecorators,
+  Catch,
+  createParamDecorator,
+  UseFilters,
+  type ArgumentsHost,
+  type ExceptionFilter,
+  type ExecutionContext,
+} from '@nestjs/common';
+import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import type { CommandCall } from './commands.js';
+
+/** Hands what a command threw to whoever answers it. */
+@Catch()
+export class CommandFilter implements ExceptionFilter {
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    host.switchToWs().getData<CommandCall>().failure = thrown ?? new Error('Nothing was thrown');
+  }
+}
+
+/** A class of commands, for both transports. Guards, limits and the DTO pipe are those of REST. */
+export const Gateway = (): ClassDecorator =>
+  applyDecorators(WebSocketGateway(), UseFilters(CommandFilter)) as ClassDecorator;
+
+/** A command by its name. Beside it: `@Scopes`, and `@Limit` when it is not "default". */
+export const Command = (name: string): MethodDecorator => SubscribeMessage(name);
+
+/** The command's `data`, parsed by the DTO class of the parameter. */
+export const CommandData = (): ParameterDecorator => MessageBody('data');
+
+/** The command itself, with its connection. */
+export const Call = createParamDecorator((_data: unknown, context: ExecutionContext): CommandCall =>
+  context.switchToWs().getData<CommandCall>(),
+);

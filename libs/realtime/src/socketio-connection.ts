@@ -1,0 +1,121 @@
+import type { Socket as NetworkSocket } from 'node:net';
+import type { Socket } from 'socket.io';
+import type { OpenKey } from '#libs/security';
+import { CLOSE, type Closing } from './close-codes.js';
+import type { Commands } from './commands.js';
+import { Connection, type ConnectionHost, type ReplyHandle } from './connection.js';
+import type { Bundle } from './encoded-frame.js';
+import { errorFrame, faultData, type Fault } from './frames.js';
+
+const OPEN = 1;
+const LINGER_MS = 3_000;
+
+/** What Engine.IO keeps behind a socket and does not declare. */
+interface Engine {
+  readyState: string;
+  upgrading: boolean;
+  writeBuffer: unknown[];
+  transport: { name: string; writable: boolean; socket?: { readyState: number; _socket?: NetworkSocket } };
+  write(data: string): void;
+  close(discard?: boolean): void;
+}
+
+/**
+ * A connection over Socket.IO. On its websocket transport frames go to the network socket as they were encoded, once
+ * for all; what cannot go that way (long-polling, a transport that is just changing) goes through Engine.IO's own queue.
+ */
+export class SocketIoConnection extends Connection {
+  readonly transport = 'socketio';
+  private queued = 0;
+
+  constructor(
+    key: OpenKey,
+    host: ConnectionHost,
+    private readonly socket: Socket,
+    private readonly commands: Commands,
+  ) {
+    super(key, host);
+    socket.onAny((event: string, ...args: unknown[]) => this.heard(event, args));
+    socket.once('disconnect', () => this.lost());
+  }
+
+  get buffered(): number {
+    const network = this.engine.transport.socket?._socket;
+    if (this.engine.writeBuffer.length === 0) this.queued = 0;
+    return (network?.writableLength ?? 0) + this.queued;
+  }
+
+  answer({ acknowledge }: ReplyHandle, data: unknown): void {
+    if (acknowledge) this.acknowledge(acknowledge, { data });
+  }
+
+  refuse({ acknowledge }: ReplyHandle, fault: Fault): void {
+    if (acknowledge) this.acknowledge(acknowledge, { error: faultData(fault) });
+    else this.send(errorFrame(fault));
+  }
+
+  protected write(bundles: Bundle[]): void {
+    const network = this.directly();
+    if (!network) {
+      for (const { frames } of bundles) {
+        for (const { packet } of frames) {
+          this.queued += packet.length;
+          this.engine.write(packet);
+        }
+      }
+      return;
+    }
+    if (bundles.length === 1) {
+      network.write(bundles[0]!.socketIo);
+      return;
+    }
+    network.cork();
+    for (const bundle of bundles) network.write(bundle.socketIo);
+    network.uncork();
+  }
+
+  /** Clients do not come back by themselves after a disconnect, and do after the transport closed. */
+  protected shut({ code }: Closing): void {
+    const { engine } = this;
+    if (code === CLOSE.goingAway || code === CLOSE.tooSlow) engine.close();
+    else this.socket.disconnect(true);
+    setTimeout(() => engine.close(true), LINGER_MS).unref();
+  }
+
+  private get engine(): Engine {
+    return this.socket.conn as unknown as Engine;
+  }
+
+  /** The network socket, when nothing of Engine.IO's own is on its way that a direct write would overtake. */
+  private directly(): NetworkSocket | undefined {
+    const { readyState, upgrading, writeBuffer, transport } = this.engine;
+    if (readyState !== 'open' || upgrading || writeBuffer.length > 0 || !transport.writable) return undefined;
+    return transport.socket?.readyState === OPEN ? transport.socket._socket : undefined;
+  }
+
+  /** After everything that was told before; the answer does not count as the reader's slowness. */
+  private acknowledge(acknowledge: (reply: object) => void, reply: object): void {
+    this.flush();
+    if (this.closed) return;
+    const before = this.buffered;
+    acknowledge(reply);
+    this.grant(Math.max(0, this.buffered - before));
+  }
+
+  /** An event of the client. */
+  heard(event: string, args: unknown[]): void {
+    const last = args.at(-1);
+    const acknowledge = typeof last === 'function' ? (last as (reply: object) => void) : undefined;
+    const handle: ReplyHandle = { ref: undefined, acknowledge };
+    const data = args[0] === acknowledge ? undefined : args[0];
+    if (holdsBinary(data)) this.commands.malformed(this, handle, 'Commands are JSON, not binary');
+    else this.commands.receive(this, event, data, handle);
+  }
+}
+
+/** Socket.IO puts binary attachments back into the data as buffers. */
+function holdsBinary(value: unknown): boolean {
+  if (value === null || typeof value !== 'object') return false;
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return true;
+  return Object.values(value).some(holdsBinary);
+}

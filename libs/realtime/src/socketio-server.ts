@@ -1,0 +1,105 @@
+import type { Server as HttpServer } from 'node:http';
+import { Injectable } from '@nestjs/common';
+import { Server, type Socket } from 'socket.io';
+import { ApiError } from '#libs/common';
+import { Health } from '#libs/observability';
+import { closingOf } from './close-codes.js';
+import { asApiError, Commands } from './commands.js';
+import { bearerOf, Doorkeeper, type Credential } from './doorkeeper.js';
+import { Entrance } from './entrance.js';
+import { faultData, serverFrame } from './frames.js';
+import { MAX_MESSAGE_BYTES, SOCKETIO_PATH } from './plain-server.js';
+import { SocketIoConnection } from './socketio-connection.js';
+import { Timings } from './timings.js';
+
+/** Socket.IO 4, websocket and long-polling, on the API's own HTTP server. */
+@Injectable()
+export class SocketIoServer {
+  private io: Server | undefined;
+
+  constructor(
+    private readonly doorkeeper: Doorkeeper,
+    private readonly entrance: Entrance,
+    private readonly commands: Commands,
+    private readonly health: Health,
+    private readonly timings: Timings,
+  ) {}
+
+  attach(http: HttpServer): void {
+    const io = new Server(http, {
+      path: SOCKETIO_PATH,
+      serveClient: false,
+      perMessageDeflate: false,
+      httpCompression: false,
+      maxHttpBufferSize: MAX_MESSAGE_BYTES,
+      connectTimeout: this.timings.authenticateMs,
+      // Upgrades to other paths are the plain server's.
+      destroyUpgrade: false,
+      cors: {
+        methods: ['GET', 'POST'],
+        origin: (origin, done) => done(null, origin !== undefined && this.doorkeeper.isAllowed(origin, undefined)),
+      },
+      allowRequest: (request, done) => {
+        const refusal = this.health.stopping
+          ? 'The server is shutting down'
+          : this.doorkeeper.refusalOf(request)?.detail;
+        done(refusal ?? null, refusal === undefined);
+      },
+    });
+    io.on('connection', (socket) => void this.connected(socket));
+    this.io = io;
+  }
+
+  /** Ends the transports that have no connection yet. */
+  close(): void {
+    this.io?.disconnectSockets(true);
+    this.io?.engine.close();
+  }
+
+  /**
+   * Decided after Socket.IO's own handshake: so a refusal is an `error` event like every other, and a place within the
+   * limits is taken only by a socket whose end will be heard of.
+   */
+  private async connected(socket: Socket): Promise<void> {
+    const early: [string, unknown[]][] = [];
+    const keep = (event: string, ...args: unknown[]): void => void (early.length < 100 && early.push([event, args]));
+    socket.onAny(keep);
+    const credential = credentialOf(socket);
+    const address = this.doorkeeper.addressOf(socket.request);
+    forget(socket);
+    try {
+      if (!credential) throw new ApiError('INVALID_CREDENTIALS', 'Invalid or missing API key');
+      await this.entrance.enter(credential, address, (key) => {
+        socket.offAny(keep);
+        if (!socket.connected) return undefined;
+        const connection = new SocketIoConnection(key, this.entrance, socket, this.commands);
+        for (const [event, args] of early) connection.heard(event, args);
+        return connection;
+      });
+    } catch (error) {
+      dismiss(socket, asApiError(error));
+    }
+  }
+}
+
+function credentialOf(socket: Socket): Credential | undefined {
+  const { token, ticket } = socket.handshake.auth as { token?: unknown; ticket?: unknown };
+  if (typeof token === 'string') return { key: token };
+  if (typeof ticket === 'string') return { ticket };
+  const key = bearerOf(socket.request);
+  return key === undefined ? undefined : { key };
+}
+
+/** The request and the key in it are not needed any more. */
+function forget(socket: Socket): void {
+  Object.assign(socket.handshake, { headers: {}, query: {}, auth: {} });
+  (socket.conn as unknown as { request: unknown }).request = null;
+}
+
+function dismiss(socket: Socket, error: ApiError): void {
+  const { code, detail } = closingOf(error);
+  const data = faultData({ code: error.code, detail, closeCode: code, retryAfter: error.retryAfterSeconds });
+  const frame: unknown = JSON.parse(serverFrame('error', data).json);
+  socket.emit('error', frame);
+  socket.disconnect(true);
+}
