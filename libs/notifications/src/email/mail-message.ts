@@ -42,6 +42,21 @@ function portable(address: string): string {
   return ascii === '' ? address : `${local}@${ascii}`;
 }
 
+/** Each address once, and none that is among the known ones: providers refuse a mail that names an address twice. */
+function others(addresses: readonly string[], known: readonly string[]): string[] {
+  const seen = new Set(known.map((address) => address.toLowerCase()));
+  return addresses.map(portable).filter((address) => {
+    const isNew = !seen.has(address.toLowerCase());
+    seen.add(address.toLowerCase());
+    return isNew;
+  });
+}
+
+/** A mailbox as mail headers write it. */
+export function formatMailbox({ name, address }: Mailbox): string {
+  return name === null || name === '' ? address : `"${name.replace(/["\\]/g, '\\$&')}" <${address}>`;
+}
+
 /** Writes the mail once for whatever carries it; throws {@link EmailFault} when it would not be one. */
 export function composeMessage(mail: OutgoingMail, from: Mailbox, idHost: string): MailMessage {
   const addresses = [from.address, mail.to, ...mail.cc, ...mail.bcc, ...(mail.replyTo === null ? [] : [mail.replyTo])];
@@ -52,12 +67,14 @@ export function composeMessage(mail: OutgoingMail, from: Mailbox, idHost: string
     [...addresses, mail.subject, from.name ?? '', mail.content].every((text) => text.isWellFormed());
   if (!usable) throw new EmailFault('EMAIL_INVALID');
   const html = isHtml(mail.content);
+  const to = portable(mail.to);
+  const cc = others(mail.cc, [to]);
   return {
     deliveryId: mail.deliveryId,
     from: { address: portable(from.address), name: from.name },
-    to: portable(mail.to),
-    cc: mail.cc.map(portable),
-    bcc: mail.bcc.map(portable),
+    to,
+    cc,
+    bcc: others(mail.bcc, [to, ...cc]),
     replyTo: mail.replyTo === null ? null : portable(mail.replyTo),
     subject: mail.subject,
     text: html ? htmlToText(mail.content) : mail.content,

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { EgressGuard } from '#libs/egress';
+import { EgressGuard, EgressHttp } from '#libs/egress';
 import { EmailFault } from '../email-faults.js';
 import type { MailMessage } from '../mail-message.js';
-import type { EmailProvider, ProviderType } from '../provider-configs.js';
-import type { MailReceipt, MailTransport } from './mail-transport.js';
+import type { EmailProvider } from '../provider-configs.js';
+import { HttpTransport } from './http.transport.js';
+import type { MailReceipt } from './mail-transport.js';
 import { SmtpPools } from './smtp-pools.js';
 import { poolName, SmtpTransport } from './smtp.transport.js';
 
@@ -11,12 +12,12 @@ import { poolName, SmtpTransport } from './smtp.transport.js';
 @Injectable()
 export class Transports {
   readonly smtp: SmtpTransport;
+  readonly http: HttpTransport;
   private readonly pools = new SmtpPools();
-  private readonly byType: Partial<Record<ProviderType, MailTransport>>;
 
-  constructor(guard: EgressGuard) {
+  constructor(guard: EgressGuard, http: EgressHttp) {
     this.smtp = new SmtpTransport(this.pools, guard);
-    this.byType = { smtp: this.smtp };
+    this.http = new HttpTransport(http);
   }
 
   /** Hands a message to a provider. Throws {@link EmailFault}. */
@@ -27,7 +28,8 @@ export class Transports {
     signal: AbortSignal,
   ): Promise<MailReceipt> {
     if (!provider.config) throw new EmailFault('EMAIL_SECRET_UNREADABLE');
-    return this.byType[provider.type]!.send(clientId, provider, message, signal);
+    const transport = provider.type === 'smtp' ? this.smtp : this.http;
+    return transport.send(clientId, provider, message, signal);
   }
 
   /** Ends what is kept for a client's provider that has changed or gone. */
