@@ -23,6 +23,8 @@ interface Case {
 
 const person = () => ({ email: `${randomUUID()}@example.com`, username: randomUUID() });
 
+const mail = (content: string) => ({ type: 'email', to_email: 'user@example.com', subject: 'Welcome!', content });
+
 /** What each creating POST is asked with; one without an entry fails the suite. */
 const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
   'POST /clients': async (api) => {
@@ -121,6 +123,28 @@ const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
       other: { room_id: room, content: 'two' },
       refused: { room_id: room, content: 'one', reply_to: randomUUID() },
       count: () => rows(api, 'messages WHERE client_id = $1', tenant.id),
+    };
+  },
+  'POST /notifications': async (api) => {
+    const { id, key } = await aTenant(api);
+    return {
+      path: '/notifications',
+      key,
+      body: mail('one'),
+      other: mail('two'),
+      refused: { type: 'websocket', content: 'one', user_ids: [randomUUID()] },
+      count: () => rows(api, 'deliveries WHERE client_id = $1', id),
+    };
+  },
+  'POST /notifications/batch': async (api) => {
+    const { id, key } = await aTenant(api);
+    return {
+      path: '/notifications/batch',
+      key,
+      body: { notifications: [mail('one')] },
+      other: { notifications: [mail('two')] },
+      refused: { notifications: [mail('one'), { type: 'websocket', content: 'one', user_ids: [randomUUID()] }] },
+      count: () => rows(api, 'notifications WHERE client_id = $1', id),
     };
   },
 };

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import {
   aMessage,
+  aNotification,
   aRoom,
   aTenant,
   aUser,
@@ -32,7 +33,14 @@ async function idsOf(tenant: TestTenant): Promise<Ids> {
   const room = await aRoom(tenant, owner, { member_ids: [member.id] });
   const message = await aMessage(tenant, owner, room);
   const key = await tenant.api.call('POST', '/clients/me/keys', { key: tenant.key, body: { scopes: ['users:read'] } });
-  return { room_id: room, user_id: member.id, message_id: message.id, key_id: key.body.data.id };
+  const notification = await aNotification(tenant);
+  return {
+    room_id: room,
+    user_id: member.id,
+    message_id: message.id,
+    key_id: key.body.data.id,
+    notification_id: notification.id,
+  };
 }
 
 describe("Another tenant's ids answer like ids that never existed", () => {
@@ -125,6 +133,19 @@ describe("Another tenant's ids answer like ids that never existed", () => {
       ['POST', `/rooms/${own['room_id']}/leave`, 'user_id', (id) => ({ user_id: id })],
       ['POST', `/rooms/${own['room_id']}/members`, 'user_id', (id) => ({ user_ids: [own['user_id'], id] })],
       ['POST', '/users/login', 'user_id', (id) => ({ user_id: id })],
+      ['POST', '/notifications', 'room_id', (id) => ({ type: 'websocket', content: 'x', room_id: id })],
+      [
+        'POST',
+        '/notifications',
+        'user_id',
+        (id) => ({ type: 'websocket', content: 'x', user_ids: [own['user_id'], id] }),
+      ],
+      [
+        'POST',
+        '/notifications/batch',
+        'user_id',
+        (id) => ({ notifications: [{ type: 'websocket', content: 'x', user_ids: [id] }] }),
+      ],
     ];
     for (const [method, path, name, body] of cases) {
       const ask = (ids: Ids) => api.call(method, path, { key: a.key, body: body(ids['id']!) });
@@ -144,6 +165,8 @@ describe("Another tenant's ids answer like ids that never existed", () => {
       ['sender_id', '/messages', 'user_id'],
       ['reply_to', '/messages', 'message_id'],
       ['user_id', '/rooms', 'user_id'],
+      ['room_id', '/notifications', 'room_id'],
+      ['recipient', '/notifications', 'user_id'],
     ];
     for (const [name, list, kind] of filters) {
       const replies = [await ask(name!, list!, foreign[kind!]!), await ask(name!, list!, randomUUID())];

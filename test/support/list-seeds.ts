@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { aMessage, aNotification, aRoom, aTenant, aUser, type TestApi } from './api.js';
 import { newId } from '#libs/common';
 import { SecretBox } from '#libs/security';
-import { aMessage, aRoom, aTenant, aUser, type TestApi } from './api.js';
 
 /** Rows of one list, in a tenant of their own. */
 export interface SeededList {
@@ -120,6 +120,45 @@ export const LIST_SEEDS: Record<string, Seed> = {
       insert: async () => void (await aMessage(tenant, user, room)),
       tie: async (at) =>
         void (await api.database.query('UPDATE messages SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
+    };
+  },
+  'GET /notifications': async (api) => {
+    const tenant = await aTenant(api);
+    return {
+      path: '/notifications',
+      key: tenant.key,
+      idOf: byId,
+      createdField: 'created_at',
+      insert: async () => void (await aNotification(tenant)),
+      tie: async (at) =>
+        void (await api.database.query('UPDATE notifications SET created_at = $2 WHERE client_id = $1', [
+          tenant.id,
+          at,
+        ])),
+    };
+  },
+  'GET /users/me/notifications': async (api) => {
+    const tenant = await aTenant(api);
+    const user = await aUser(tenant);
+    return {
+      path: '/users/me/notifications',
+      key: user.key,
+      idOf: byId,
+      createdField: 'created_at',
+      // As the delivery does it, which runs in no process of these tests.
+      insert: async () => {
+        const { id } = await aNotification(tenant, { type: 'websocket', user_ids: [user.id], content: 'hello' });
+        await api.database.query(
+          `INSERT INTO notification_inbox (client_id, user_id, notification_id, created_at)
+           SELECT client_id, $2, id, created_at FROM notifications WHERE client_id = $1 AND id = $3`,
+          [tenant.id, user.id, id],
+        );
+      },
+      tie: async (at) =>
+        void (await api.database.query('UPDATE notification_inbox SET created_at = $2 WHERE client_id = $1', [
+          tenant.id,
+          at,
+        ])),
     };
   },
 };

@@ -1,7 +1,7 @@
 import type { INestApplication, Type } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import { ERROR_STATUS, ROUTE_ANSWER, type ErrorCode, type RouteAnswer } from '#libs/common';
+import { ERROR_STATUS, ROUTE_ANSWER, wholeExample, type ErrorCode, type RouteAnswer } from '#libs/common';
 import { rulesOf, type RouteRules } from '#libs/security';
 import { errorSchema, exampleOf, inOpenApi31, paginationSchema, type Schema } from './openapi-schemas.js';
 
@@ -176,6 +176,10 @@ export function buildDocument(app: INestApplication, server: string): OpenAPIObj
   const schemas = (components.schemas ??= {}) as Record<string, Schema>;
   // The plugin publishes the classes that carry pages and answers; the envelope says what they hold.
   for (const name of ['Page', 'JsonPage', 'Answer']) delete schemas[name];
+  for (const [name, schema] of Object.entries(schemas)) {
+    const example = wholeExample(name);
+    if (example) schema.example = example;
+  }
   schemas['Error'] = errorSchema;
   schemas['Pagination'] = paginationSchema;
   (components as Record<string, unknown>)['headers'] = {

@@ -3,7 +3,10 @@ import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { ValidateBy, ValidateIf } from 'class-validator';
 import { isUuid } from './ids.js';
 
-/** A field's check: returns what is wrong with the value, or undefined. The text completes "<field> …". */
+/**
+ * A field's check: returns what is wrong with the value, or undefined. The text completes "<field> …"; a line that begins
+ * with a path (`[2] must …`, `.port must …`) names that part of the value, and there may be several lines.
+ */
 export type FieldCheck = (value: unknown) => string | undefined;
 
 /** One decorator = one class-validator rule + its part of the OpenAPI schema. */
@@ -215,10 +218,14 @@ export function Meta(): PropertyDecorator {
 const EMAIL =
   /^[\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-]+@[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?(?:\.[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?)+$/u;
 
+/** Whether the value is an e-mail address of at most 254 characters. */
+export function isEmail(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 254 && EMAIL.test(value);
+}
+
 /** An e-mail address of at most 254 characters. */
 export function Email(): PropertyDecorator {
-  const check: FieldCheck = (value) =>
-    typeof value === 'string' && value.length <= 254 && EMAIL.test(value) ? undefined : 'must be an e-mail address';
+  const check: FieldCheck = (value) => (isEmail(value) ? undefined : 'must be an e-mail address');
   return Field('email', check, {
     type: 'string',
     format: 'email',

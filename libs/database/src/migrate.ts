@@ -5,6 +5,7 @@ import { StoreMessages1764000100000 } from './migrations/1764000100000-store-mes
 import { UsedTickets1764000200000 } from './migrations/1764000200000-used-tickets.js';
 import { DeliveryClaims1764000300000 } from './migrations/1764000300000-delivery-claims.js';
 import { EmailProviders1764000400000 } from './migrations/1764000400000-email-providers.js';
+import { Notifications1764000500000 } from './migrations/1764000500000-notifications.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -14,6 +15,7 @@ const MIGRATIONS = [
   UsedTickets1764000200000,
   DeliveryClaims1764000300000,
   EmailProviders1764000400000,
+  Notifications1764000500000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */

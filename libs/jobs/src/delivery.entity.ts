@@ -8,6 +8,7 @@ import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 @Index('deliveries_leased_idx', { synchronize: false })
 @Index('deliveries_ordered_idx', { synchronize: false })
 @Index('deliveries_lane_idx', { synchronize: false })
+@Index('deliveries_recipient_idx', { synchronize: false })
 @ForeignKey('ClientEntity', ['clientId'], ['id'], { name: 'deliveries_client_fkey', onDelete: 'CASCADE' })
 export class DeliveryEntity {
   @PrimaryColumn('uuid', { name: 'client_id', primaryKeyConstraintName: 'deliveries_pkey' })

@@ -7,7 +7,7 @@ import { EgressModule } from '#libs/egress';
 import { EventsModule } from '#libs/events';
 import { JobsModule } from '#libs/jobs';
 import { MessagesModule } from '#libs/messages';
-import { EmailProvidersModule } from '#libs/notifications';
+import { EmailProvidersModule, NotificationsModule } from '#libs/notifications';
 import { ObservabilityModule } from '#libs/observability';
 import { RealtimeModule } from '#libs/realtime';
 import { RoomsModule } from '#libs/rooms';
@@ -23,12 +23,15 @@ class ConfigModule {
   }
 }
 
-/** The composition root: platform first, then the features. */
+/**
+ * What every process is made of: platform first, then the features. A worker has the same modules as the API; without an
+ * HTTP adapter their controllers are never reached.
+ */
 @Module({})
-export class ApiModule {
+export class AppModule {
   static compose(config: Config, database: Database, logger: Logger): DynamicModule {
     return {
-      module: ApiModule,
+      module: AppModule,
       imports: [
         ConfigModule.forConfig(config),
         ObservabilityModule.forLogger(logger),
@@ -43,6 +46,7 @@ export class ApiModule {
         RoomsModule,
         MessagesModule,
         EmailProvidersModule,
+        NotificationsModule,
       ],
       providers: [HousekeepingProcessor],
     };
