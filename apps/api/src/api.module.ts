@@ -12,6 +12,7 @@ import { RealtimeModule } from '#libs/realtime';
 import { RoomsModule } from '#libs/rooms';
 import { SecurityModule } from '#libs/security';
 import { UsersModule } from '#libs/users';
+import { WebhooksModule } from '#libs/webhooks';
 import { HousekeepingProcessor } from './housekeeping.processor.js';
 
 @Global()
@@ -41,6 +42,7 @@ export class ApiModule {
         UsersModule,
         RoomsModule,
         MessagesModule,
+        WebhooksModule,
       ],
       providers: [HousekeepingProcessor],
     };

@@ -19,6 +19,10 @@ export class EventEntity {
   @Column('json')
   data: object;
 
+  /** Its place in the order of facts; within a room that is the order of the changes. */
+  @Column('bigint', { generated: 'identity', generatedIdentity: 'BY DEFAULT' })
+  position: number;
+
   @Column({ type: 'timestamptz', name: 'created_at', precision: 3 })
   createdAt: Date;
 
