@@ -36,7 +36,7 @@ export class ApiModule {
         SecurityModule,
         EgressModule,
         EventsModule,
-        JobsModule,
+        JobsModule.forConfig(config),
         RealtimeModule,
         ClientsModule,
         UsersModule,

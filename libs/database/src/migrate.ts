@@ -1,10 +1,16 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Foundation1700000000000 } from './migrations/1700000000000-foundation.js';
 import { Outbox1764000000000 } from './migrations/1764000000000-outbox.js';
+import { DeliveryClaims1764000300000 } from './migrations/1764000300000-delivery-claims.js';
 import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.js';
 
 /** Every migration, oldest first. */
-const MIGRATIONS = [Foundation1700000000000, Outbox1764000000000, EventOrder1764000600000];
+const MIGRATIONS = [
+  Foundation1700000000000,
+  Outbox1764000000000,
+  DeliveryClaims1764000300000,
+  EventOrder1764000600000,
+];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */
 export function dataSourceOptions(url: string, entities: DataSourceOptions['entities'] = []): DataSourceOptions {
