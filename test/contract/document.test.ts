@@ -131,8 +131,8 @@ describe('The OpenAPI document', () => {
       assert.deepEqual([type.name, type.description, type.example], [name, post.summary, example]);
       const alone = new Ajv2020({ strict: false, allErrors: true });
       formats.default.default(alone);
-      const fits = alone.compile(type.schema);
-      assert.ok(fits(example), `${name}: ${alone.errorsText(fits.errors)}`);
+      const fits: (value: unknown) => boolean = alone.compile(type.schema);
+      assert.ok(fits(example), name);
       assert.ok(!fits({ ...example, event: 'other' }), name);
       assert.deepEqual(Object.keys(type.schema.properties.data.properties ?? {}), Object.keys(example.data), name);
     }
