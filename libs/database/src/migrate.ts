@@ -1,6 +1,7 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Foundation1700000000000 } from './migrations/1700000000000-foundation.js';
 import { Outbox1764000000000 } from './migrations/1764000000000-outbox.js';
+import { StoreMessages1764000100000 } from './migrations/1764000100000-store-messages.js';
 import { DeliveryClaims1764000300000 } from './migrations/1764000300000-delivery-claims.js';
 import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.js';
 
@@ -8,6 +9,7 @@ import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.
 const MIGRATIONS = [
   Foundation1700000000000,
   Outbox1764000000000,
+  StoreMessages1764000100000,
   DeliveryClaims1764000300000,
   EventOrder1764000600000,
 ];

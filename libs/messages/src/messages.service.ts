@@ -35,7 +35,10 @@ export class MessagesService {
     if (caller.idempotency) {
       return this.uow.run(caller, async (tx) => {
         const outcome = await this.repository.send(tx, send);
-        tx.afterCommit(() => this.hub.changed(...messageChange(send.clientId, outcome)));
+        tx.afterCommit(() => {
+          this.hub.changed(...messageChange(send.clientId, outcome));
+          if (outcome.logged) this.events.committed();
+        });
         return this.answer(send, outcome, () => this.repository.find(tx, send.clientId, outcome.messageId!));
       });
     }
