@@ -1,14 +1,20 @@
-/** `npm run bench -- messages [--rounds 5] [--seconds 4]`: ours against two references, interleaved in one run. */
+/** `npm run bench -- <what> [--rounds 5] [--seconds 4]`: what is compared runs interleaved in one run. */
 import { parseArgs } from 'node:util';
+import { benchEngine } from './engine.js';
 import { benchMessages } from './messages.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '4' } },
 });
-if (positionals[0] !== 'messages') {
-  console.error('Usage: npm run bench -- messages [--rounds 5] [--seconds 4]');
+const benches: Record<string, () => Promise<void>> = {
+  messages: () => benchMessages(Number(values.rounds), Number(values.seconds)),
+  engine: benchEngine,
+};
+const bench = benches[positionals[0] ?? ''];
+if (!bench) {
+  console.error(`Usage: npm run bench -- ${Object.keys(benches).join('|')} [--rounds 5] [--seconds 4]`);
   process.exit(1);
 }
-await benchMessages(Number(values.rounds), Number(values.seconds));
+await bench();
 process.exit(0);

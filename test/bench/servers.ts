@@ -92,7 +92,8 @@ export class Bench {
     return { url, pid: child.pid!, stop };
   }
 
-  private async database(name: string): Promise<string> {
+  /** An empty database of that name. */
+  async database(name: string): Promise<string> {
     const admin = new pg.Client({ connectionString: this.adminUrl });
     await admin.connect();
     await admin.query(`CREATE DATABASE bench_${name}`);
