@@ -4,6 +4,7 @@ import { dataSourceOptions } from '#libs/database';
 import { EventEntity } from '#libs/events';
 import { DeliveryAttemptEntity, DeliveryEntity, ScheduledJobEntity } from '#libs/jobs';
 import { MessageEntity } from '#libs/messages';
+import { EmailProviderEntity } from '#libs/notifications';
 import { RoomCounterEntity, RoomEntity, RoomMemberEntity } from '#libs/rooms';
 import { IdempotencyRecordEntity } from '#libs/security';
 import { UserEntity } from '#libs/users';
@@ -25,5 +26,6 @@ export default new DataSource(
     DeliveryEntity,
     DeliveryAttemptEntity,
     WebhookEndpointEntity,
+    EmailProviderEntity,
   ]),
 );

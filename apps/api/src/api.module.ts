@@ -7,6 +7,7 @@ import { EgressModule } from '#libs/egress';
 import { EventsModule } from '#libs/events';
 import { JobsModule } from '#libs/jobs';
 import { MessagesModule } from '#libs/messages';
+import { EmailProvidersModule } from '#libs/notifications';
 import { ObservabilityModule } from '#libs/observability';
 import { RealtimeModule } from '#libs/realtime';
 import { RoomsModule } from '#libs/rooms';
@@ -42,7 +43,11 @@ export class ApiModule {
         UsersModule,
         RoomsModule,
         MessagesModule,
+<<<<<<< HEAD
         WebhooksModule,
+=======
+        EmailProvidersModule,
+>>>>>>> email
       ],
       providers: [HousekeepingProcessor],
     };

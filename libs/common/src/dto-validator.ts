@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { getMetadataStorage, type ValidationArguments, type ValidatorConstraintInterface } from 'class-validator';
-import { invalid, type FieldError } from './errors.js';
+import { ApiError, invalid, type FieldError } from './errors.js';
+import { variantOf, type VariantRule } from './variant.js';
 
 /** A DTO class. */
 export type DtoClass<T extends object = object> = new () => T;
@@ -10,6 +11,7 @@ interface CompiledField {
   conditions: ((object: object, value: unknown) => boolean)[];
   rules: { rule: ValidatorConstraintInterface; constraints: unknown[] }[];
   coerce: (text: string) => unknown;
+  variant: VariantRule | undefined;
 }
 
 /** Turns raw input into an instance of the DTO holding its declared fields only, or throws the 422. */
@@ -31,7 +33,8 @@ function compileFields(dto: DtoClass): CompiledField[] {
     let field = fields.get(name);
     if (!field) {
       const type: unknown = Reflect.getMetadata('design:type', dto.prototype as object, name);
-      field = { name, conditions: [], rules: [], coerce: coercion(type) };
+      const variant = variantOf(dto.prototype as object, name);
+      field = { name, conditions: [], rules: [], coerce: coercion(type), variant };
       fields.set(name, field);
     }
     if (metadata.type === 'conditionalValidation') {
@@ -78,9 +81,34 @@ export function compileDto<T extends object>(dto: DtoClass<T>, source: 'body' | 
       if (value === undefined) value = result[field.name];
       const fault = faultOf(field, result, value);
       if (fault !== undefined) (errors ??= []).push({ field: field.name, message: `${field.name} ${fault}` });
-      else if (value !== undefined) result[field.name] = value;
+      else if (field.variant && value !== undefined && value !== null) {
+        const read = readVariant(field.name, field.variant, value as Record<string, unknown>);
+        if (Array.isArray(read)) (errors ??= []).push(...read);
+        else result[field.name] = read;
+      } else if (value !== undefined) result[field.name] = value;
     }
     if (errors) throw invalid(...errors);
     return result as T;
   };
+}
+
+const variantParsers = new WeakMap<DtoClass, DtoParser<object>>();
+
+/** The object read by the class it names, or what is wrong with it. */
+function readVariant(name: string, rule: VariantRule, value: Record<string, unknown>): object | FieldError[] {
+  const chosen = Object.hasOwn(value, rule.discriminator) ? value[rule.discriminator] : undefined;
+  const field = `${name}.${rule.discriminator}`;
+  if (typeof chosen !== 'string' || !Object.hasOwn(rule.classes, chosen)) {
+    const message = chosen === undefined ? 'is required' : `must be one of ${Object.keys(rule.classes).join(', ')}`;
+    return [{ field, message: `${field} ${message}` }];
+  }
+  const dto = rule.classes[chosen]!;
+  let parser = variantParsers.get(dto);
+  if (!parser) variantParsers.set(dto, (parser = compileDto(dto, 'body')));
+  try {
+    return parser(value);
+  } catch (error) {
+    if (!(error instanceof ApiError) || !error.errors) throw error;
+    return error.errors.map((one) => ({ field: `${name}.${one.field}`, message: `${name}.${one.message}` }));
+  }
 }

@@ -69,6 +69,42 @@ export function Text(min: number, max: number, schema: ApiPropertyOptions = {}):
   return Field('text', check, { type: 'string', minLength: min, maxLength: max, ...schema } as ApiPropertyOptions);
 }
 
+// eslint-disable-next-line no-control-regex -- these are what is refused
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
+
+/** One line of `min` to `max` characters, fit for a mail header: no line breaks or other control characters. */
+export function Line(min: number, max: number, schema: ApiPropertyOptions = {}): PropertyDecorator {
+  const check: FieldCheck = (value) =>
+    typeof value !== 'string'
+      ? 'must be a string'
+      : (lengthFault(value, min, max) ??
+        textFault(value) ??
+        (CONTROL.test(value) ? 'must not contain line breaks or control characters' : undefined));
+  return Field('line', check, { type: 'string', minLength: min, maxLength: max, ...schema } as ApiPropertyOptions);
+}
+
+/** What a masked secret starts with. */
+export const SECRET_MASK = '****';
+
+/** A secret as it is shown: the last four characters of one that is long enough to keep the rest. */
+export function maskSecret(secret: string): string {
+  return SECRET_MASK + (secret.length >= 12 ? secret.slice(-4) : '');
+}
+
+/** A secret of `min` to `max` characters; what it is shown as is not taken for it. */
+export function Secret(min: number, max: number, schema: ApiPropertyOptions = {}): PropertyDecorator {
+  const check: FieldCheck = (value) => {
+    if (typeof value !== 'string') return 'must be a string';
+    if (value.startsWith(SECRET_MASK)) return 'must be the secret itself, not what it is shown as';
+    return (
+      lengthFault(value, min, max) ??
+      textFault(value) ??
+      (CONTROL.test(value) ? 'must not contain line breaks or control characters' : undefined)
+    );
+  };
+  return Field('secret', check, { type: 'string', minLength: min, maxLength: max, ...schema } as ApiPropertyOptions);
+}
+
 /** A UUID. */
 export function Id(schema: ApiPropertyOptions = {}): PropertyDecorator {
   const check: FieldCheck = (value) => (isUuid(value) ? undefined : 'must be a UUID');

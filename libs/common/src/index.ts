@@ -2,6 +2,7 @@ export * from './errors.js';
 export * from './envelope.js';
 export * from './ids.js';
 export * from './fields.js';
+export * from './variant.js';
 export * from './dto-validator.js';
 export * from './dto.pipe.js';
 export * from './list-query.dto.js';

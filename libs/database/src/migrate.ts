@@ -3,6 +3,7 @@ import { Foundation1700000000000 } from './migrations/1700000000000-foundation.j
 import { Outbox1764000000000 } from './migrations/1764000000000-outbox.js';
 import { StoreMessages1764000100000 } from './migrations/1764000100000-store-messages.js';
 import { DeliveryClaims1764000300000 } from './migrations/1764000300000-delivery-claims.js';
+import { EmailProviders1764000400000 } from './migrations/1764000400000-email-providers.js';
 import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.js';
 
 /** Every migration, oldest first. */
@@ -11,6 +12,7 @@ const MIGRATIONS = [
   Outbox1764000000000,
   StoreMessages1764000100000,
   DeliveryClaims1764000300000,
+  EmailProviders1764000400000,
   EventOrder1764000600000,
 ];
 

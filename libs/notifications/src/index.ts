@@ -1,1 +1,3 @@
 export * from './email/mailer.js';
+export * from './email/email-providers.module.js';
+export * from './email/email-provider.entity.js';

@@ -68,6 +68,7 @@ export class WebhookEventHandler implements DeliveryHandler, OnModuleInit {
         body,
         timeoutMs: TIMEOUT_MS,
         maxResponseBytes: MAX_ANSWER_BYTES,
+        statusDecides: true,
         signal,
       });
       return outcomeOf(response);
