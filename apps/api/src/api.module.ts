@@ -43,11 +43,8 @@ export class ApiModule {
         UsersModule,
         RoomsModule,
         MessagesModule,
-<<<<<<< HEAD
-        WebhooksModule,
-=======
         EmailProvidersModule,
->>>>>>> email
+        WebhooksModule,
       ],
       providers: [HousekeepingProcessor],
     };

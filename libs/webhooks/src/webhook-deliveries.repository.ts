@@ -2,12 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Page } from '#libs/common';
 import { addDateRange, Conditions, Database, listPage, type Sql, type SortColumn, type Tx } from '#libs/database';
 import type { WebhookDeliveryDto, WebhookDeliveryListQueryDto } from './webhook-delivery.dto.js';
-import {
-  DELIVERY_COLUMNS,
-  toDeliveryDto,
-  type WebhookAttemptRow,
-  type WebhookDeliveryRow,
-} from './webhook.mapper.js';
+import { DELIVERY_COLUMNS, toDeliveryDto, type WebhookAttemptRow, type WebhookDeliveryRow } from './webhook.mapper.js';
 
 /** Kind of the deliveries of events to endpoints. */
 export const WEBHOOK_EVENT = 'webhook.event';
@@ -20,11 +15,7 @@ const SORTS: Record<string, SortColumn> = { created_at: { sql: 'd.id', type: 'uu
 export class WebhookDeliveriesRepository {
   constructor(private readonly database: Database) {}
 
-  list(
-    clientId: string,
-    webhookId: string,
-    query: WebhookDeliveryListQueryDto,
-  ): Promise<Page<WebhookDeliveryDto>> {
+  list(clientId: string, webhookId: string, query: WebhookDeliveryListQueryDto): Promise<Page<WebhookDeliveryDto>> {
     const where = new Conditions()
       .add(`d.client_id = ? AND d.lane = ? AND d.kind = '${WEBHOOK_EVENT}'`, clientId, webhookId)
       .when(query.status, 'd.status = ?')

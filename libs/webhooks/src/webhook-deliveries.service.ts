@@ -61,7 +61,11 @@ export class WebhookDeliveriesService {
   }
 
   /** The deliveries of an endpoint. */
-  async list(caller: Principal, webhookId: string, query: WebhookDeliveryListQueryDto): Promise<Page<WebhookDeliveryDto>> {
+  async list(
+    caller: Principal,
+    webhookId: string,
+    query: WebhookDeliveryListQueryDto,
+  ): Promise<Page<WebhookDeliveryDto>> {
     await this.require(undefined, caller.clientId, webhookId);
     return this.repository.list(caller.clientId, webhookId, query);
   }

@@ -90,7 +90,16 @@ export class WebhooksRepository {
   async update(tx: Tx, clientId: string, id: string, change: WebhookUpdateDto): Promise<WebhookRow | undefined> {
     const params: unknown[] = [clientId, id];
     const sets = ['updated_at = now()'];
-    const columns = ['url', 'description', 'events', 'room_ids', 'ordered', 'is_active', 'custom_headers', 'meta'] as const;
+    const columns = [
+      'url',
+      'description',
+      'events',
+      'room_ids',
+      'ordered',
+      'is_active',
+      'custom_headers',
+      'meta',
+    ] as const;
     for (const column of columns) {
       if (change[column] === undefined) continue;
       params.push(change[column]);

@@ -25,7 +25,8 @@ function accepted(secret: string, got: Received): boolean {
   return verdicts[0]!;
 }
 
-const plain = (secret: string, raw: string): string => `sha256=${createHmac('sha256', secret).update(raw).digest('hex')}`;
+const plain = (secret: string, raw: string): string =>
+  `sha256=${createHmac('sha256', secret).update(raw).digest('hex')}`;
 
 describe('Webhook deliveries', () => {
   let stage: WebhookStage;
@@ -78,18 +79,27 @@ describe('Webhook deliveries', () => {
     assert.equal(posts.length, 3);
     assert.equal(new Set(posts.map((one) => one.raw)).size, 1, 'the bytes are the same');
     assert.equal(posts[0]!.body.meta.attempt, 1);
-    assert.deepEqual(posts.map((one) => one.headers['x-chatapi-attempt']), ['1', '2', '3']);
-    assert.deepEqual(posts.map((one) => one.headers['webhook-id']), [delivery, delivery, delivery]);
+    assert.deepEqual(
+      posts.map((one) => one.headers['x-chatapi-attempt']),
+      ['1', '2', '3'],
+    );
+    assert.deepEqual(
+      posts.map((one) => one.headers['webhook-id']),
+      [delivery, delivery, delivery],
+    );
     assert.ok(new Set(posts.map((one) => one.headers['webhook-timestamp'])).size > 1, 'each time has its own');
     for (const post of posts) assert.ok(accepted(secret, post));
 
     assert.equal(done.attempt_count, 3);
     assert.deepEqual([done.error, done.error_code, done.next_attempt_at], [null, null, null]);
-    assert.deepEqual(done.attempts.map((one: Received['body']) => [one.attempt_number, one.status, one.status_code]), [
-      [1, 'failed', 500],
-      [2, 'failed', 500],
-      [3, 'sent', 202],
-    ]);
+    assert.deepEqual(
+      done.attempts.map((one: Received['body']) => [one.attempt_number, one.status, one.status_code]),
+      [
+        [1, 'failed', 500],
+        [2, 'failed', 500],
+        [3, 'sent', 202],
+      ],
+    );
     const [first, , last] = done.attempts;
     assert.equal(first.response_headers['x-count'], '1');
     assert.equal(first.response_body.length, 16_384);

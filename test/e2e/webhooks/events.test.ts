@@ -39,7 +39,10 @@ describe('Events', () => {
     const member = await aUser(tenant);
     await told('/all', 'user.created', 2);
     assert.deepEqual(
-      receiver.of('user.created').map((one) => one.body.data.id).sort(),
+      receiver
+        .of('user.created')
+        .map((one) => one.body.data.id)
+        .sort(),
       [owner.id, member.id].sort(),
     );
     const user = (await ask('PUT', `/users/${owner.id}`, { meta: { a: [1, 'ü'] } })).body.data;
@@ -49,7 +52,10 @@ describe('Events', () => {
     const room = (await ask('POST', '/rooms', { name: 'Hall', owner_id: owner.id })).body.data;
     assert.deepEqual(await data('room.created'), room);
     const joined = await data('room.joined');
-    assert.deepEqual([joined.room_id, joined.user_id, joined.role, joined.user_name], [room.id, owner.id, 'owner', 'Jörg 🐘']);
+    assert.deepEqual(
+      [joined.room_id, joined.user_id, joined.role, joined.user_name],
+      [room.id, owner.id, 'owner', 'Jörg 🐘'],
+    );
     await ask('POST', `/rooms/${room.id}/join`, { user_id: member.id });
     assert.equal((await data('room.joined', 2)).user_id, member.id);
 
@@ -88,13 +94,15 @@ describe('Events', () => {
 
   it('come from the job that puts rooms to rest, and from the message that wakes one', async () => {
     const { tenant, receiver, api } = stage;
-    const webhook = await aWebhook(tenant, { url: receiver.url('/quiet'), events: ['room.updated', 'message.created'] });
+    const webhook = await aWebhook(tenant, {
+      url: receiver.url('/quiet'),
+      events: ['room.updated', 'message.created'],
+    });
     const owner = await aUser(tenant);
     const rooms = [await aRoom(tenant, owner), await aRoom(tenant, owner), await aRoom(tenant, owner)];
-    await api.database.query(
-      `UPDATE rooms SET created_at = now() - interval '31 days' WHERE id = ANY($1::uuid[])`,
-      [rooms],
-    );
+    await api.database.query(`UPDATE rooms SET created_at = now() - interval '31 days' WHERE id = ANY($1::uuid[])`, [
+      rooms,
+    ]);
     await api.app.get(DeactivateQuietRoomsProcessor, { strict: false }).run();
     const got = await told('/quiet', 'room.updated', 3);
     assert.deepEqual(got.map((one) => one.body.data.id).sort(), [...rooms].sort());
@@ -126,7 +134,11 @@ describe('Events', () => {
     const second = await aMessage(tenant, owner, two);
     await stage.ask('DELETE', `/messages/${first.id}`);
     await stage.ask('PUT', `/users/${owner.id}`, { full_name: 'Changed' });
-    const names = (path: string) => receiver.at(path).map(({ body }) => `${body.event} ${body.data.id}`).sort();
+    const names = (path: string) =>
+      receiver
+        .at(path)
+        .map(({ body }) => `${body.event} ${body.data.id}`)
+        .sort();
     const messages = [`message.created ${first.id}`, `message.created ${second.id}`];
     const expected: [string, string[]][] = [
       ['/exact', messages],
@@ -167,6 +179,9 @@ describe('Events', () => {
     // notification.* are proved with the notifications, webhook.disabled with the endpoints that fail.
     const elsewhere = ['notification.sent', 'notification.failed', 'webhook.disabled'];
     const seen = new Set(stage.receiver.got.map((one) => one.body.event));
-    assert.deepEqual(EVENT_NAMES.filter((name) => !seen.has(name) && !elsewhere.includes(name)), []);
+    assert.deepEqual(
+      EVENT_NAMES.filter((name) => !seen.has(name) && !elsewhere.includes(name)),
+      [],
+    );
   });
 });
