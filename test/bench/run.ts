@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { benchEngine } from './engine.js';
 import { benchMessages } from './messages.js';
+import { benchWebhooks } from './webhooks.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -10,6 +11,7 @@ const { values, positionals } = parseArgs({
 const benches: Record<string, () => Promise<void>> = {
   messages: () => benchMessages(Number(values.rounds), Number(values.seconds)),
   engine: benchEngine,
+  webhooks: () => benchWebhooks(Number(values.rounds), Number(values.seconds)),
 };
 const bench = benches[positionals[0] ?? ''];
 if (!bench) {

@@ -22,6 +22,8 @@ export class Bench {
   private readonly stops: (() => Promise<void>)[] = [];
   private readonly directory = mkdtempSync(join(tmpdir(), 'chatapi-bench-'));
   private adminUrl = '';
+  /** The database of the {@link subject}. */
+  subjectUrl = '';
 
   async start(): Promise<void> {
     const postgres = await startEmbeddedPostgres({ dataDir: join(this.directory, 'data') });
@@ -38,13 +40,14 @@ export class Bench {
   async subject(): Promise<Server> {
     const port = await freePort();
     const limit = '100000000/3600';
+    this.subjectUrl = await this.database('subject');
     const child = fork('dist/apps/api/src/main.js', {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       env: {
         ...process.env,
         PORT: String(port),
         HOST: '127.0.0.1',
-        DATABASE_URL: await this.database('subject'),
+        DATABASE_URL: this.subjectUrl,
         DATA_DIR: join(this.directory, 'subject'),
         LOG_LEVEL: 'warn',
         NODE_ENV: 'development',

@@ -6,6 +6,7 @@ import { UsedTickets1764000200000 } from './migrations/1764000200000-used-ticket
 import { DeliveryClaims1764000300000 } from './migrations/1764000300000-delivery-claims.js';
 import { EmailProviders1764000400000 } from './migrations/1764000400000-email-providers.js';
 import { Notifications1764000500000 } from './migrations/1764000500000-notifications.js';
+import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -16,6 +17,7 @@ const MIGRATIONS = [
   DeliveryClaims1764000300000,
   EmailProviders1764000400000,
   Notifications1764000500000,
+  EventOrder1764000600000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */
