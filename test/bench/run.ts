@@ -1,7 +1,9 @@
-/** `npm run bench -- messages|fanout`: ours against references, interleaved in one run. */
+/** `npm run bench -- <what> [--rounds 5] [--seconds 4]`: what is compared runs interleaved in one run. */
 import { parseArgs } from 'node:util';
+import { benchEngine } from './engine.js';
 import { benchFanout } from './fanout.js';
 import { benchMessages } from './messages.js';
+import { benchWebhooks } from './webhooks.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -13,11 +15,17 @@ const { values, positionals } = parseArgs({
 });
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
-if (positionals[0] === 'messages') await benchMessages(rounds, seconds);
-else if (positionals[0] === 'fanout') await benchFanout(Number(values.receivers), rounds, seconds * 1000);
-else {
-  console.error('Usage: npm run bench -- messages [--rounds 5] [--seconds 4]');
-  console.error('       npm run bench -- fanout [--receivers 1000] [--rounds 5] [--seconds 4]');
+const benches: Record<string, () => Promise<void>> = {
+  messages: () => benchMessages(rounds, seconds),
+  engine: benchEngine,
+  webhooks: () => benchWebhooks(rounds, seconds),
+  fanout: () => benchFanout(Number(values.receivers), rounds, seconds * 1000),
+};
+const bench = benches[positionals[0] ?? ''];
+if (!bench) {
+  console.error(`Usage: npm run bench -- ${Object.keys(benches).join('|')} [--rounds 5] [--seconds 4]`);
+  console.error('       fanout takes --receivers 1000, too');
   process.exit(1);
 }
+await bench();
 process.exit(0);

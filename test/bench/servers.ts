@@ -22,6 +22,8 @@ export class Bench {
   private readonly stops: (() => Promise<void>)[] = [];
   private readonly directory = mkdtempSync(join(tmpdir(), 'chatapi-bench-'));
   private adminUrl = '';
+  /** The database of the {@link subject}. */
+  subjectUrl = '';
 
   async start(): Promise<void> {
     const postgres = await startEmbeddedPostgres({ dataDir: join(this.directory, 'data') });
@@ -38,6 +40,7 @@ export class Bench {
   async subject(env: Record<string, string> = {}, execArgv: string[] = []): Promise<Server & { child: ChildProcess }> {
     const port = await freePort();
     const limit = '100000000/3600';
+    this.subjectUrl = await this.database('subject');
     const child = fork('dist/apps/api/src/main.js', {
       execArgv,
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -45,7 +48,7 @@ export class Bench {
         ...process.env,
         PORT: String(port),
         HOST: '127.0.0.1',
-        DATABASE_URL: await this.database('subject'),
+        DATABASE_URL: this.subjectUrl,
         DATA_DIR: join(this.directory, 'subject'),
         LOG_LEVEL: 'warn',
         NODE_ENV: 'development',
@@ -99,7 +102,8 @@ export class Bench {
     return { url, pid: child.pid!, stop };
   }
 
-  private async database(name: string): Promise<string> {
+  /** An empty database of that name. */
+  async database(name: string): Promise<string> {
     const admin = new pg.Client({ connectionString: this.adminUrl });
     await admin.connect();
     await admin.query(`CREATE DATABASE bench_${name}`);

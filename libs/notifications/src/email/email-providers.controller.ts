@@ -1,0 +1,43 @@
+import { Body, Controller, Delete, Get, Param, Put, Query } from '@nestjs/common';
+import { ApiParam, ApiTags } from '@nestjs/swagger';
+import { Returns, ReturnsNothing, ReturnsPage, type Page } from '#libs/common';
+import { Caller, ClientScopes, type Principal } from '#libs/security';
+import { EmailProviderDto, EmailProviderListQueryDto, EmailProviderPutDto } from './email-provider.dto.js';
+import { PROVIDER_TYPES } from './provider-configs.js';
+import { EmailProvidersService } from './email-providers.service.js';
+
+/** Who sends the client's mail. */
+@ApiTags('Email providers')
+@Controller('clients/email-providers')
+export class EmailProvidersController {
+  constructor(private readonly providers: EmailProvidersService) {}
+
+  /** Set the email provider of a type; what was set before is replaced whole. */
+  @Put()
+  @ClientScopes('providers:write')
+  @Returns(EmailProviderDto)
+  put(@Caller() caller: Principal, @Body() body: EmailProviderPutDto): Promise<EmailProviderDto> {
+    return this.providers.put(caller, body);
+  }
+
+  /** List the email providers, secrets by their last four characters. */
+  @Get()
+  @ClientScopes('providers:write')
+  @ReturnsPage(EmailProviderDto)
+  list(@Caller() caller: Principal, @Query() query: EmailProviderListQueryDto): Promise<Page<EmailProviderDto>> {
+    return this.providers.list(caller, query);
+  }
+
+  /** Remove the email provider of a type with its secrets. */
+  @Delete(':provider_type')
+  @ApiParam({
+    name: 'provider_type',
+    description: 'Kind of provider.',
+    schema: { type: 'string', enum: [...PROVIDER_TYPES] },
+  })
+  @ClientScopes('providers:write')
+  @ReturnsNothing()
+  remove(@Caller() caller: Principal, @Param('provider_type') providerType: string): Promise<void> {
+    return this.providers.remove(caller, providerType);
+  }
+}
