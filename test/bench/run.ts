@@ -1,5 +1,6 @@
 /** `npm run bench -- <what> [--rounds 5] [--seconds 4]`: what is compared runs interleaved in one run. */
 import { parseArgs } from 'node:util';
+import { benchDeliveries } from './deliveries.js';
 import { benchEngine } from './engine.js';
 import { benchMessages } from './messages.js';
 
@@ -9,6 +10,7 @@ const { values, positionals } = parseArgs({
 });
 const benches: Record<string, () => Promise<void>> = {
   messages: () => benchMessages(Number(values.rounds), Number(values.seconds)),
+  deliveries: () => benchDeliveries(Math.min(Number(values.rounds), 3), Number(values.seconds)),
   engine: benchEngine,
 };
 const bench = benches[positionals[0] ?? ''];
