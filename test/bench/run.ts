@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { benchDeliveries } from './deliveries.js';
 import { benchEngine } from './engine.js';
 import { benchMessages } from './messages.js';
+import { benchWebhooks } from './webhooks.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -12,6 +13,7 @@ const benches: Record<string, () => Promise<void>> = {
   messages: () => benchMessages(Number(values.rounds), Number(values.seconds)),
   deliveries: () => benchDeliveries(Math.min(Number(values.rounds), 3), Number(values.seconds)),
   engine: benchEngine,
+  webhooks: () => benchWebhooks(Number(values.rounds), Number(values.seconds)),
 };
 const bench = benches[positionals[0] ?? ''];
 if (!bench) {

@@ -24,6 +24,8 @@ export class Bench {
   private readonly directory = mkdtempSync(join(tmpdir(), 'chatapi-bench-'));
   private adminUrl = '';
   private subjects = 0;
+  /** The database of the newest {@link subject}. */
+  subjectUrl = '';
 
   async start(): Promise<void> {
     const postgres = await startEmbeddedPostgres({ dataDir: join(this.directory, 'data') });
@@ -41,6 +43,7 @@ export class Bench {
     const port = await freePort();
     const databaseUrl = await this.database(`subject_${++this.subjects}`);
     const limit = '100000000/3600';
+    this.subjectUrl = databaseUrl;
     const child = fork('dist/apps/api/src/main.js', {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       env: {

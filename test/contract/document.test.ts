@@ -4,13 +4,15 @@ import { after, before, describe, it } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import * as formats from 'ajv-formats';
 import { ERROR_STATUS } from '#libs/common';
+import { EVENT_NAMES, TEST_EVENT } from '#libs/contracts';
 import { aTenant, startApi, type TestApi } from '../support/api.js';
+import { PUBLIC_URL } from '../support/webhooks.js';
 import { operationsOf, readDocument, type DocumentedOperation, type Json } from '../support/document.js';
 
 const JSON_TYPE = 'application/json';
 
 /** POSTs whose path says it all. */
-const BODYLESS = /^POST .*\/(cancel|retry|read)$/;
+const BODYLESS = /^POST .*\/(cancel|retry|read|redeliver)$/;
 
 describe('The OpenAPI document', () => {
   let api: TestApi;
@@ -113,6 +115,29 @@ describe('The OpenAPI document', () => {
     }
   });
 
+  it('has the payload of every event, with a valid example, as GET /webhooks/event-types has it', async () => {
+    const tenant = await aTenant(api);
+    const types = (await api.call('GET', '/webhooks/event-types', { key: tenant.key })).body.data.event_types;
+    const sections = Object.entries<Json>(document.webhooks);
+    assert.deepEqual(
+      sections.map(([name]) => name),
+      [...EVENT_NAMES, TEST_EVENT],
+    );
+    for (const [index, [name, { post }]] of sections.entries()) {
+      const { schema, example }: { schema: Json; example: Json } = post.requestBody.content[JSON_TYPE];
+      assert.equal(faults(schema, example), '', name);
+      assert.equal(example.event, name);
+      const type = types[index];
+      assert.deepEqual([type.name, type.description, type.example], [name, post.summary, example]);
+      const alone = new Ajv2020({ strict: false, allErrors: true });
+      formats.default.default(alone);
+      const fits: (value: unknown) => boolean = alone.compile(type.schema);
+      assert.ok(fits(example), name);
+      assert.ok(!fits({ ...example, event: 'other' }), name);
+      assert.deepEqual(Object.keys(type.schema.properties.data.properties ?? {}), Object.keys(example.data), name);
+    }
+  });
+
   it('leads nowhere: every reference is there', () => {
     for (const [, ref] of JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)) {
       const target = ref!.split('/').reduce((at: Json, step) => at?.[step], document);
@@ -172,5 +197,20 @@ describe('The OpenAPI document', () => {
     await ask('GET /clients/me', '/clients/me');
     await ask('GET /clients/me/keys', '/clients/me/keys');
     await ask('POST /clients/me/keys', '/clients/me/keys', exampleOf('POST /clients/me/keys'));
+    const webhook = await ask('POST /webhooks', '/webhooks', { url: PUBLIC_URL, events: ['message.*'] });
+    await ask('GET /webhooks', '/webhooks');
+    await ask('GET /webhooks/event-types', '/webhooks/event-types');
+    await ask('GET /webhooks/{webhook_id}', `/webhooks/${webhook.id}`);
+    await ask('PUT /webhooks/{webhook_id}', `/webhooks/${webhook.id}`, { meta: { a: 1 } });
+    await ask('GET /webhooks/{webhook_id}/secret', `/webhooks/${webhook.id}/secret`);
+    await ask('POST /webhooks/{webhook_id}/rotate-secret', `/webhooks/${webhook.id}/rotate-secret`, {});
+    const delivery = await ask('POST /webhooks/{webhook_id}/test', `/webhooks/${webhook.id}/test`, {});
+    await ask('GET /webhooks/{webhook_id}/deliveries', `/webhooks/${webhook.id}/deliveries`);
+    await ask(
+      'GET /webhooks/{webhook_id}/deliveries/{delivery_id}',
+      `/webhooks/${webhook.id}/deliveries/${delivery.id}`,
+    );
+    const since = { since: '2024-01-01T00:00:00Z' };
+    await ask('POST /webhooks/{webhook_id}/recover', `/webhooks/${webhook.id}/recover`, since);
   });
 });

@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { aRoom, aTenant, aUser, startApi, type Reply, type TestApi } from '../support/api.js';
 import { creatorsOf } from '../support/document.js';
 import { assertError } from '../support/errors.js';
+import { aWebhook, PUBLIC_URL } from '../support/webhooks.js';
 
 /** How one creating POST is asked, and what counts its creations. */
 interface Case {
@@ -145,6 +146,44 @@ const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
       other: { notifications: [mail('two')] },
       refused: { notifications: [mail('one'), { type: 'websocket', content: 'one', user_ids: [randomUUID()] }] },
       count: () => rows(api, 'notifications WHERE client_id = $1', id),
+    };
+  },
+  'POST /webhooks': async (api) => {
+    const { id, key } = await aTenant(api);
+    const body = { url: PUBLIC_URL, events: ['message.*'] };
+    return {
+      path: '/webhooks',
+      key,
+      body,
+      other: { ...body, events: ['*'] },
+      refused: { ...body, room_ids: [randomUUID()] },
+      count: () => rows(api, 'webhook_endpoints WHERE client_id = $1', id),
+      secret: (reply) => reply.body.data.secret,
+    };
+  },
+  'POST /webhooks/{webhook_id}/test': async (api) => {
+    const tenant = await aTenant(api);
+    const { id } = await aWebhook(tenant);
+    return {
+      path: `/webhooks/${id}/test`,
+      key: tenant.key,
+      body: {},
+      other: { event: 'room.created' },
+      refused: { event: 'room.painted' },
+      count: () => rows(api, 'deliveries WHERE client_id = $1', tenant.id),
+    };
+  },
+  'POST /webhooks/{webhook_id}/rotate-secret': async (api) => {
+    const tenant = await aTenant(api);
+    const { id } = await aWebhook(tenant);
+    return {
+      path: `/webhooks/${id}/rotate-secret`,
+      key: tenant.key,
+      body: { grace_seconds: 600 },
+      other: { grace_seconds: 601 },
+      refused: { grace_seconds: 86_401 },
+      count: () => rows(api, 'webhook_endpoints WHERE client_id = $1 AND previous_secret IS NOT NULL', tenant.id),
+      secret: (reply) => reply.body.data.secret,
     };
   },
 };

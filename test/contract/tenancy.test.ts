@@ -14,6 +14,7 @@ import {
 } from '../support/api.js';
 import { fillPath, operationsOf, readDocument, type Json } from '../support/document.js';
 import { assertError } from '../support/errors.js';
+import { aTestDelivery, aWebhook, PUBLIC_URL } from '../support/webhooks.js';
 
 type Ids = Record<string, string>;
 
@@ -34,12 +35,16 @@ async function idsOf(tenant: TestTenant): Promise<Ids> {
   const message = await aMessage(tenant, owner, room);
   const key = await tenant.api.call('POST', '/clients/me/keys', { key: tenant.key, body: { scopes: ['users:read'] } });
   const notification = await aNotification(tenant);
+  const webhook = await aWebhook(tenant);
+  const delivery = await aTestDelivery(tenant, webhook.id);
   return {
     room_id: room,
     user_id: member.id,
     message_id: message.id,
     key_id: key.body.data.id,
     notification_id: notification.id,
+    webhook_id: webhook.id,
+    delivery_id: delivery,
   };
 }
 
@@ -79,6 +84,8 @@ describe("Another tenant's ids answer like ids that never existed", () => {
       'PUT /users/{user_id}': { full_name: 'Changed' },
       'PUT /rooms/{room_id}': { name: 'Changed' },
       'PUT /messages/{message_id}': { content: 'changed' },
+      'PUT /webhooks/{webhook_id}': { description: 'Changed' },
+      'POST /webhooks/{webhook_id}/test': {},
     };
     const operation = operationsOf(document).find((one) => one.name === name)!;
     return bodies[name] ?? operation.spec.requestBody?.content['application/json'].example;
@@ -146,6 +153,8 @@ describe("Another tenant's ids answer like ids that never existed", () => {
         'user_id',
         (id) => ({ notifications: [{ type: 'websocket', content: 'x', user_ids: [id] }] }),
       ],
+      ['POST', '/webhooks', 'room_id', (id) => ({ url: PUBLIC_URL, events: ['*'], room_ids: [own['room_id'], id] })],
+      ['PUT', `/webhooks/${own['webhook_id']}`, 'room_id', (id) => ({ room_ids: [id] })],
     ];
     for (const [method, path, name, body] of cases) {
       const ask = (ids: Ids) => api.call(method, path, { key: a.key, body: body(ids['id']!) });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { aMessage, aNotification, aRoom, aTenant, aUser, type TestApi } from './api.js';
 import { newId } from '#libs/common';
 import { SecretBox } from '#libs/security';
+import { aMessage, aNotification, aRoom, aTenant, aUser, type TestApi } from './api.js';
+import { aTestDelivery, aWebhook } from './webhooks.js';
 
 /** Rows of one list, in a tenant of their own. */
 export interface SeededList {
@@ -137,6 +138,21 @@ export const LIST_SEEDS: Record<string, Seed> = {
         ])),
     };
   },
+  'GET /webhooks': async (api) => {
+    const tenant = await aTenant(api);
+    return {
+      path: '/webhooks',
+      key: tenant.key,
+      idOf: byId,
+      createdField: 'created_at',
+      insert: async () => void (await aWebhook(tenant)),
+      tie: async (at) =>
+        void (await api.database.query('UPDATE webhook_endpoints SET created_at = $2 WHERE client_id = $1', [
+          tenant.id,
+          at,
+        ])),
+    };
+  },
   'GET /users/me/notifications': async (api) => {
     const tenant = await aTenant(api);
     const user = await aUser(tenant);
@@ -159,6 +175,19 @@ export const LIST_SEEDS: Record<string, Seed> = {
           tenant.id,
           at,
         ])),
+    };
+  },
+  'GET /webhooks/{webhook_id}/deliveries': async (api) => {
+    const tenant = await aTenant(api);
+    const { id } = await aWebhook(tenant);
+    return {
+      path: `/webhooks/${id}/deliveries`,
+      key: tenant.key,
+      idOf: byId,
+      createdField: 'created_at',
+      insert: async () => void (await aTestDelivery(tenant, id)),
+      tie: async (at) =>
+        void (await api.database.query('UPDATE deliveries SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
     };
   },
 };

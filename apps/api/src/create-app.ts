@@ -10,6 +10,7 @@ import { MessageWriter } from '#libs/messages';
 import { Health, Metrics, NestLogger } from '#libs/observability';
 import { Commands, SocketAdapter, SocketServer } from '#libs/realtime';
 import { RateLimits } from '#libs/security';
+import { EventTypes } from '#libs/webhooks';
 import { addDocsPages } from './docs-pages.js';
 import { ErrorFilter, sendError } from './error.filter.js';
 import {
@@ -24,6 +25,7 @@ import {
   writeHeaders,
 } from './http-hooks.js';
 import { buildDocument } from './openapi-document.js';
+import { eventTypesOf } from './openapi-webhooks.js';
 import { addOperations } from './operations.js';
 
 /** Builds the whole HTTP application on a migrated database; used by main, the tests and the document dump. */
@@ -81,6 +83,8 @@ export async function createApp(config: Config, database: Database, logger: Logg
     });
   }
   // Relative to wherever the page was opened: Try it out works behind any host name and under the pages' own policy.
-  addDocsPages(app, buildDocument(app, '/'));
+  const document = buildDocument(app, '/');
+  addDocsPages(app, document);
+  app.get(EventTypes).publish(eventTypesOf(document));
   return app;
 }

@@ -4,6 +4,7 @@ import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swag
 import { ERROR_STATUS, ROUTE_ANSWER, wholeExample, type ErrorCode, type RouteAnswer } from '#libs/common';
 import { rulesOf, type RouteRules } from '#libs/security';
 import { errorSchema, exampleOf, inOpenApi31, paginationSchema, type Schema } from './openapi-schemas.js';
+import { addWebhooks } from './openapi-webhooks.js';
 
 const METHODS = ['get', 'post', 'put', 'delete'] as const;
 
@@ -161,7 +162,7 @@ export function buildDocument(app: INestApplication, server: string): OpenAPIObj
   const base = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('ChatAPI')
-    .setDescription('Multi-tenant chat behind one REST API: clients, users, rooms and messages.')
+    .setDescription('Multi-tenant chat behind one REST API: clients, users, rooms, messages and webhooks.')
     .setVersion('1.0.0')
     .setLicense('MIT', 'https://opensource.org/license/mit')
     .addServer(server)
@@ -191,5 +192,6 @@ export function buildDocument(app: INestApplication, server: string): OpenAPIObj
       if (operation) describe(operation, handlers.get(operation.operationId)!, schemas);
     }
   }
+  addWebhooks(document);
   return inOpenApi31(document) as OpenAPIObject;
 }

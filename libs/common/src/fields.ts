@@ -120,7 +120,7 @@ export function Id(schema: ApiPropertyOptions = {}): PropertyDecorator {
 }
 
 /** A list of `min` to `max` different UUIDs. */
-export function Ids(min: number, max: number): PropertyDecorator {
+export function Ids(min: number, max: number, schema: ApiPropertyOptions = {}): PropertyDecorator {
   const check: FieldCheck = (value) => {
     if (!Array.isArray(value)) return 'must be an array of UUIDs';
     if (value.length < min || value.length > max) return `must have ${min} to ${max} items`;
@@ -132,6 +132,7 @@ export function Ids(min: number, max: number): PropertyDecorator {
     minItems: min,
     maxItems: max,
     example: ['0198c0de-1111-7000-8000-000000000001'],
+    ...schema,
   } as ApiPropertyOptions);
 }
 

@@ -13,6 +13,7 @@ import { RealtimeModule } from '#libs/realtime';
 import { RoomsModule } from '#libs/rooms';
 import { SecurityModule } from '#libs/security';
 import { UsersModule } from '#libs/users';
+import { WebhooksModule } from '#libs/webhooks';
 import { HousekeepingProcessor } from './housekeeping.processor.js';
 
 @Global()
@@ -47,6 +48,7 @@ export class AppModule {
         MessagesModule,
         EmailProvidersModule,
         NotificationsModule,
+        WebhooksModule,
       ],
       providers: [HousekeepingProcessor],
     };

@@ -49,6 +49,8 @@ export interface EgressRequest {
   timeoutMs: number;
   /** Bytes of the answer that are read; the rest is cut off. */
   maxResponseBytes: number;
+  /** Once the status is there, a body that breaks or does not end in time is cut off instead of a failure. */
+  statusDecides?: boolean;
   signal?: AbortSignal;
 }
 

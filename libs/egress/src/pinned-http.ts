@@ -49,16 +49,19 @@ export class PinnedHttp extends EgressHttp {
     const timeout = AbortSignal.timeout(request.timeoutMs);
     const signal = request.signal ? AbortSignal.any([timeout, request.signal]) : timeout;
     try {
-      const { answer, ...read } = await cutOffBy(signal, this.exchange(url, request, signal));
+      const answer = await cutOffBy(signal, this.send(url, request, signal));
       const { statusCode: status, headers } = answer;
+      const read = request.statusDecides
+        ? await readUpTo(answer.body, request.maxResponseBytes, true)
+        : await cutOffBy(signal, readUpTo(answer.body, request.maxResponseBytes, false));
       return { status, headers: flat(headers), ...read, timeMs: Math.round(performance.now() - started) };
     } catch (error) {
       throw egressError(error);
     }
   }
 
-  private async exchange(url: URL, request: EgressRequest, signal: AbortSignal) {
-    const answer = await this.agent.request({
+  private send(url: URL, request: EgressRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    return this.agent.request({
       origin: url.origin,
       path: url.pathname + url.search,
       method: request.method,
@@ -69,7 +72,6 @@ export class PinnedHttp extends EgressHttp {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    return { answer, ...(await readUpTo(answer.body, request.maxResponseBytes)) };
   }
 
   /** Cuts every connection. */
@@ -117,21 +119,30 @@ async function cutOffBy<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   }
 }
 
-/** Reads the first `max` bytes; leaving the loop early ends the connection, so the rest is never received. */
+/**
+ * Reads the first `max` bytes; leaving the loop early ends the connection, so the rest is never received. `lenient`: what
+ * breaks or comes too late is cut off as well.
+ */
 async function readUpTo(
   body: Dispatcher.ResponseData['body'],
   max: number,
+  lenient: boolean,
 ): Promise<{ body: Buffer; truncated: boolean }> {
   const parts: Buffer[] = [];
   let size = 0;
-  for await (const part of body as AsyncIterable<Buffer>) {
-    const rest = max - size;
-    if (part.length > rest) {
-      parts.push(part.subarray(0, rest));
-      return { body: Buffer.concat(parts), truncated: true };
+  try {
+    for await (const part of body as AsyncIterable<Buffer>) {
+      const rest = max - size;
+      if (part.length > rest) {
+        parts.push(part.subarray(0, rest));
+        return { body: Buffer.concat(parts), truncated: true };
+      }
+      parts.push(part);
+      size += part.length;
     }
-    parts.push(part);
-    size += part.length;
+  } catch (error) {
+    if (!lenient) throw error;
+    return { body: Buffer.concat(parts), truncated: true };
   }
   return { body: Buffer.concat(parts), truncated: false };
 }

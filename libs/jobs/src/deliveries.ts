@@ -95,7 +95,8 @@ export class Deliveries {
     this.listeners.push(listener);
   }
 
-  private committed(): void {
+  /** For who inserts deliveries in a statement of its own, once it is committed: there is something due. */
+  committed(): void {
     for (const listener of this.listeners) listener();
   }
 }

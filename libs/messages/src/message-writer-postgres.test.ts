@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { ApiError } from '#libs/common';
 import { Database, migrate } from '#libs/database';
+import { EventLog } from '#libs/events';
 import { Hub } from '#libs/realtime';
 import { MessageWriter, PostgresSendExecutor } from './message-writer.js';
 import type { MessageSend, SendOutcome } from './message-sends.js';
@@ -24,7 +25,7 @@ describe('MessageWriter on PostgreSQL', () => {
     const url = server.replace(/\/[^/?]+(\?|$)/, `/${name}$1`);
     await migrate(url);
     database = new Database(url);
-    writer = new MessageWriter(new PostgresSendExecutor(database), new Hub());
+    writer = new MessageWriter(new PostgresSendExecutor(database), new Hub(), new EventLog());
     await database.query(`INSERT INTO clients (id, name, created_at, updated_at) VALUES ($1, 'c', now(), now())`, [
       client,
     ]);
@@ -81,7 +82,7 @@ describe('MessageWriter on PostgreSQL', () => {
         // Only in mid-statement, so that the outcome of a flush really is in question.
         const killed = await database.query<{ ok: boolean }>(
           `SELECT pg_terminate_backend(pid) AS ok FROM pg_stat_activity WHERE datname = current_database()
-             AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%send_messages%'`,
+             AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%store_messages%'`,
         );
         kills += killed.length;
         // Lets some flushes through, or nothing would ever be stored.
@@ -142,7 +143,7 @@ describe('MessageWriter on PostgreSQL', () => {
 
   it('says that nothing was sent when no connection is to be had', async () => {
     const nowhere = new Database('postgresql://u:p@127.0.0.1:1/none');
-    const lost = new MessageWriter(new PostgresSendExecutor(nowhere), new Hub());
+    const lost = new MessageWriter(new PostgresSendExecutor(nowhere), new Hub(), new EventLog());
     await assert.rejects(
       lost.send(aSend(1)),
       (error: ApiError) => error.status === 503 && /was not sent/.test(error.message),

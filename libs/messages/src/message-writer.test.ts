@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ApiError } from '#libs/common';
+import { EventLog } from '#libs/events';
 import { Hub } from '#libs/realtime';
 import { MessageWriter, type SendExecutor } from './message-writer.js';
 import type { MessageSend, SendOutcome } from './message-sends.js';
@@ -75,7 +76,7 @@ class RuleExecutor implements SendExecutor {
 }
 
 function outcomeOf(send: MessageSend): SendOutcome {
-  return { verdict: 'created', messageId: send.content, message: undefined };
+  return { verdict: 'created', messageId: send.content, message: undefined, logged: false };
 }
 
 function fault(code?: string): Error {
@@ -99,7 +100,7 @@ function is503(words: RegExp) {
 describe('MessageWriter', () => {
   it('executes a lone send in the tick it arrives in', async () => {
     const executor = new HeldExecutor();
-    const sent = new MessageWriter(executor, new Hub()).send(aSend('a'));
+    const sent = new MessageWriter(executor, new Hub(), new EventLog()).send(aSend('a'));
     assert.deepEqual(executor.batches, [['a']]);
     await executor.succeed();
     assert.equal((await sent).messageId, 'a');
@@ -107,7 +108,7 @@ describe('MessageWriter', () => {
 
   it('groups what arrives during a flush, in order of arrival, one flush at a time', async () => {
     const executor = new HeldExecutor();
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     const sent = ['a', 'b', 'c', 'd'].map((content) => writer.send(aSend(content)));
     await turn();
     assert.deepEqual(executor.batches, [['a']]);
@@ -125,7 +126,7 @@ describe('MessageWriter', () => {
 
   it('goes on at once with a lone send after a rest', async () => {
     const executor = new HeldExecutor();
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     for (const content of ['a', 'b']) {
       const sent = writer.send(aSend(content));
       assert.equal(executor.running, 1);
@@ -137,7 +138,7 @@ describe('MessageWriter', () => {
 
   it('keeps the order of arrival over many batches', async () => {
     const executor = new RuleExecutor((sends) => sends.map(outcomeOf));
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     await Promise.all(range(1000).map((n) => writer.send(aSend(`${n}`))));
     assert.deepEqual(executor.batches.flat(), range(1000).map(String));
     assert.ok(executor.batches.every((batch) => batch.length <= 256));
@@ -148,7 +149,7 @@ describe('MessageWriter', () => {
       if (sends.some((send) => send.content === 'bad')) throw fault('23514');
       return sends.map(outcomeOf);
     });
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     const results = await Promise.allSettled(['first', 'a', 'bad', 'b'].map((content) => writer.send(aSend(content))));
     assert.deepEqual(
       results.map((result) => result.status),
@@ -164,7 +165,7 @@ describe('MessageWriter', () => {
         if (run === 1) throw fault(code);
         return sends.map(outcomeOf);
       });
-      assert.equal((await new MessageWriter(executor, new Hub()).send(aSend('a'))).messageId, 'a');
+      assert.equal((await new MessageWriter(executor, new Hub(), new EventLog()).send(aSend('a'))).messageId, 'a');
       assert.deepEqual(executor.batches, [['a'], ['a']]);
     });
   }
@@ -175,7 +176,7 @@ describe('MessageWriter', () => {
       if (broken) throw fault('40P01');
       return sends.map(outcomeOf);
     });
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     await assert.rejects(writer.send(aSend('a')), is503(/contended/));
     broken = false;
     assert.equal((await writer.send(aSend('b'))).messageId, 'b');
@@ -189,7 +190,7 @@ describe('MessageWriter', () => {
   ] as const) {
     it(`tells every send of the flush that the outcome is unknown after ${name}`, async () => {
       const executor = new HeldExecutor();
-      const writer = new MessageWriter(executor, new Hub());
+      const writer = new MessageWriter(executor, new Hub(), new EventLog());
       const first = writer.send(aSend('first'));
       const flushed = ['a', 'b', 'c'].map((content) => writer.send(aSend(content)));
       await executor.succeed();
@@ -206,7 +207,7 @@ describe('MessageWriter', () => {
 
   it('refuses the send that is one too many, and drops none that waits', async () => {
     const executor = new HeldExecutor();
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     const first = writer.send(aSend('first'));
     const waiting = range(10_000).map((n) => writer.send(aSend(`${n}`)));
     await assert.rejects(writer.send(aSend('one too many')), is503(/Too many/));
@@ -225,7 +226,7 @@ describe('MessageWriter', () => {
 
   it('puts a resend of what is in the batch into the next one', async () => {
     const executor = new HeldExecutor();
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     const sent = [
       writer.send(aSend('first')),
       writer.send(aSend('a', 'x')),
@@ -247,7 +248,7 @@ describe('MessageWriter', () => {
 
   it('closes its connections when the application ends', async () => {
     const executor = new HeldExecutor();
-    await new MessageWriter(executor, new Hub()).onApplicationShutdown();
+    await new MessageWriter(executor, new Hub(), new EventLog()).onApplicationShutdown();
     assert.ok(executor.closed);
   });
 });

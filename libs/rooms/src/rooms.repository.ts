@@ -154,22 +154,22 @@ export class RoomsRepository {
   }
 
   /**
-   * Puts up to 500 rooms to rest that had no message for as long as their kind allows; returns how many. The counters
-   * are locked, so a message that is just being sent is seen.
+   * Puts up to 500 rooms to rest that had no message for as long as their kind allows; answers them. The counters are
+   * locked, so a message that is just being sent is seen.
    */
-  async deactivateQuiet(): Promise<number> {
-    const rows = await this.database.query(
+  async deactivateQuiet(tx: Tx): Promise<(RoomRow & { client_id: string })[]> {
+    return tx.query(
       `WITH quiet AS (
-         SELECT c.client_id, c.room_id FROM room_counters c JOIN rooms r ON r.client_id = c.client_id AND r.id = c.room_id
+         SELECT c.* FROM room_counters c JOIN rooms r ON r.client_id = c.client_id AND r.id = c.room_id
          WHERE r.is_active AND coalesce(c.last_message_at, r.created_at) < now() - CASE r.room_type
            WHEN 'direct' THEN interval '90 days' WHEN 'group' THEN interval '30 days'
            WHEN 'channel' THEN interval '180 days' ELSE interval '7 days' END
          LIMIT 500 FOR UPDATE OF c SKIP LOCKED
        )
        UPDATE rooms r SET is_active = false, deactivated_reason = 'inactive', updated_at = now()
-       FROM quiet q WHERE r.client_id = q.client_id AND r.id = q.room_id AND r.is_active RETURNING r.id`,
+       FROM quiet c WHERE r.client_id = c.client_id AND r.id = c.room_id AND r.is_active
+       RETURNING r.client_id, ${ROOM_COLUMNS}`,
     );
-    return rows.length;
   }
 
   private filters(where: Conditions, query: RoomListAllQueryDto): Conditions {
