@@ -3,13 +3,13 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { DtoPipe } from '#libs/common';
+import { AppModule } from '#libs/composition';
 import type { Config } from '#libs/config';
 import type { Database } from '#libs/database';
 import { MessageWriter } from '#libs/messages';
 import { Health, Metrics, NestLogger } from '#libs/observability';
 import { RateLimits } from '#libs/security';
 import { EventTypes } from '#libs/webhooks';
-import { ApiModule } from './api.module.js';
 import { addDocsPages } from './docs-pages.js';
 import { ErrorFilter, sendError } from './error.filter.js';
 import {
@@ -45,7 +45,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 500 },
   });
   const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(
-    ApiModule.compose(config, database, logger),
+    AppModule.compose(config, database, logger),
     adapter,
     {
       logger: new NestLogger(logger),

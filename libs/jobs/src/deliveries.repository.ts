@@ -16,16 +16,18 @@ export interface ClaimRequest {
   handlers: readonly DeliveryHandler[];
   limit: number;
   tenantLimit: number;
-  /** Above 0: one of this or a lower priority goes first in each lane. */
-  fromPriority: number;
+  /** What a lease has over the handler's time. */
+  leaseMarginMs: number;
+  /** A priority whose turn it is: one of it that has waited long goes first in each lane; 0: none. */
+  turn: number;
   /** The tenant served last; the next one has its turn. */
   after: string;
   /** The lane served last, by tenant. */
   cursors: ReadonlyMap<string, string>;
   /** Attempts in flight here, by tenant. */
   busy: ReadonlyMap<string, number>;
-  /** Attempts that have ended here and are not recorded yet, by tenant and lane. */
-  ended: readonly { clientId: string; lane: string; count: number }[];
+  /** Deliveries whose attempt has ended here and is not recorded yet. */
+  ended: readonly string[];
 }
 
 /** What a claim got. */
@@ -56,9 +58,6 @@ export interface QueueState {
   oldestSeconds: number;
 }
 
-/** Extra time of a lease over the handler's own limit, for the record to be written. */
-export const LEASE_MARGIN_MS = 10_000;
-
 interface ClaimRow {
   client_id: string;
   id: string;
@@ -83,22 +82,20 @@ export class DeliveriesRepository {
     const { handlers, cursors, busy, ended } = request;
     const [row] = await this.database.prepared<{ claim: { rows: ClaimRow[]; after: string | null; more: boolean } }>(
       'claim_deliveries',
-      'SELECT claim_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS claim',
+      'SELECT claim_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS claim',
       [
         handlers.map((h) => h.kind),
         handlers.map((h) => h.laneConcurrency),
-        handlers.map((h) => h.timeoutMs + LEASE_MARGIN_MS),
+        handlers.map((h) => h.timeoutMs + request.leaseMarginMs),
         request.limit,
         request.tenantLimit,
-        request.fromPriority,
+        request.turn,
         request.after,
         [...cursors.keys()],
         [...cursors.values()],
         [...busy.keys()],
         [...busy.values()],
-        ended.map((e) => e.clientId),
-        ended.map((e) => e.lane),
-        ended.map((e) => e.count),
+        ended,
       ],
     );
     const { rows, after, more } = row!.claim;
@@ -123,6 +120,7 @@ export class DeliveriesRepository {
       `UPDATE deliveries d
        SET status = x.status, attempt_count = d.attempt_count + x.counted, lease_until = NULL,
          stage = CASE WHEN x.next_in_ms IS NOT NULL THEN 'waiting' END,
+         queue_client_id = CASE WHEN x.next_in_ms IS NOT NULL THEN d.client_id END,
          next_attempt_at = now() + x.next_in_ms * interval '1 millisecond',
          finished_at = CASE WHEN x.next_in_ms IS NULL THEN now() END,
          error_code = x.error_code, error = x.error, updated_at = now()
@@ -159,7 +157,7 @@ export class DeliveriesRepository {
        FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::text[], $3::text[])) AS k (client_id, lane, order_key),
          LATERAL (
            SELECT o.id FROM deliveries o
-           WHERE o.client_id = k.client_id AND o.lane = k.lane AND o.order_key = k.order_key AND o.stage IS NOT NULL
+           WHERE o.queue_client_id = k.client_id AND o.lane = k.lane AND o.order_key = k.order_key
            ORDER BY o.id LIMIT 1
          ) AS first
        WHERE d.client_id = k.client_id AND d.id = first.id AND d.stage = 'behind'`,

@@ -1,15 +1,19 @@
 import { randomUUID } from 'node:crypto';
+import { Logger } from '@nestjs/common';
 import { newId } from '#libs/common';
 import { readConfig } from '#libs/config';
 import { Database } from '#libs/database';
 import { Metrics } from '#libs/observability';
 import { Deliveries } from './deliveries.js';
 import { DeliveriesRepository } from './deliveries.repository.js';
-import { DeliveryEngine } from './delivery-engine.js';
+import { DeliveryEngine, ENGINE_SETTINGS, type EngineSettings } from './delivery-engine.js';
 import { DeliveryLog } from './delivery-log.js';
 import type { AttemptOutcome, ClaimedDelivery, DeliveryHandler, NewDelivery, SettledDelivery } from './delivery.js';
 import { InProcessJobEngine } from './in-process-job-engine.js';
 import type { JobEngine } from './job-engine.js';
+
+// Defects are part of what is tested.
+Logger.overrideLogger(false);
 
 /** A process that delivers, or only adds deliveries. */
 export interface Worker {
@@ -26,6 +30,7 @@ export interface WorkerParts {
   jobs?: boolean;
   jobEngine?: (database: Database) => JobEngine;
   repository?: (database: Database) => DeliveriesRepository;
+  settings?: Partial<EngineSettings>;
 }
 
 /** Starts one with its own pool. */
@@ -36,7 +41,10 @@ export async function aWorker(url: string, handlers: DeliveryHandler[], parts: W
   const config = readConfig({ JOBS: parts.jobs === false ? 'off' : 'on' });
   const jobEngine = parts.jobEngine?.(database) ?? new InProcessJobEngine(database);
   const metrics = new Metrics();
-  const engine = new DeliveryEngine(repository, deliveries, jobEngine, config, database, metrics);
+  const engine = new DeliveryEngine(repository, deliveries, jobEngine, config, database, metrics, {
+    ...ENGINE_SETTINGS,
+    ...parts.settings,
+  });
   for (const handler of handlers) engine.register(handler);
   await engine.onApplicationBootstrap();
   const stop = async (): Promise<void> => {

@@ -2,6 +2,7 @@ import {
   Inject,
   Injectable,
   Logger,
+  Optional,
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
@@ -9,7 +10,7 @@ import { NIL_ID } from '#libs/common';
 import { CONFIG, type Config } from '#libs/config';
 import { Database } from '#libs/database';
 import { Metrics } from '#libs/observability';
-import type { DeliveryHandler } from './delivery.js';
+import { PRIORITIES, type DeliveryHandler } from './delivery.js';
 import { Deliveries } from './deliveries.js';
 import { DeliveriesRepository, type AttemptRecord, type LeasedDelivery } from './deliveries.repository.js';
 import { DeliveryMetrics } from './delivery-metrics.js';
@@ -18,14 +19,34 @@ import { InFlight } from './in-flight.js';
 import { JOB_ENGINE, type JobEngine } from './job-engine.js';
 import { runAttempt } from './run-attempt.js';
 
-/** Attempts of this process at once, and the share of them one tenant may have. */
-const CONCURRENCY = 256;
-const TENANT_CONCURRENCY = 128;
+/** What an engine is set to; tests set other values. */
+export interface EngineSettings {
+  /** Attempts of this process at once. */
+  concurrency: number;
+  /** Those of one tenant: the rest stays free for the others. */
+  tenantConcurrency: number;
+  /** How often it looks by itself, whatever wakes it. */
+  lookEveryMs: number;
+  /** What a lease has over the handler's time, for the record to be written. */
+  leaseMarginMs: number;
+}
+
+/** The settings of a process. */
+export const ENGINE_SETTINGS: EngineSettings = {
+  concurrency: 256,
+  tenantConcurrency: 128,
+  lookEveryMs: 1_000,
+  leaseMarginMs: 10_000,
+};
+
+/** Injection token of {@link EngineSettings}, where they are not the usual. */
+export const SETTINGS = Symbol('EngineSettings');
+
 /** Ended attempts that may wait for their record before new ones are claimed no more. */
 const MAX_UNRECORDED = 1_024;
-const LOOK_EVERY_MS = 1_000;
-/** One in this many claims lets a lower priority go first. */
-const LOW_TURN = 8;
+/** Share of claims that let what has waited long go first, whatever its priority. At random, so that no rhythm of lanes
+ * or tenants can miss it for ever. */
+const LOW_TURNS = 0.15;
 const DRAIN_MS = 18_000;
 const ABORTED_MS = 2_000;
 
@@ -45,7 +66,6 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
   private again = false;
   /** Whether the last claim left something for want of room. */
   private more = false;
-  private claims = 0;
   private after = NIL_ID;
   private timer: NodeJS.Timeout | undefined;
 
@@ -56,6 +76,7 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     @Inject(CONFIG) private readonly config: Config,
     database: Database,
     metrics: Metrics,
+    @Optional() @Inject(SETTINGS) private readonly settings: EngineSettings = ENGINE_SETTINGS,
   ) {
     this.metrics = new DeliveryMetrics(metrics, repository);
     this.recorder = new DeliveryRecorder(
@@ -76,7 +97,7 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     if (!this.config.jobs || this.handlers.size === 0) return;
     this.running = true;
     await this.engine.start(() => this.look());
-    this.look();
+    void this.look();
   }
 
   /** Claims no more, lets attempts end, and aborts those that take too long; what is then still leased comes due again. */
@@ -94,27 +115,33 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
 
   /** Something is due: this process sees to it, or tells the others where it has no room or runs no jobs. */
   private due(): void {
-    if (this.running && this.room() > 0) this.look();
-    else this.engine.announce();
+    if (this.running && this.room() > 0) {
+      void this.look();
+      return;
+    }
+    this.more = true;
+    this.engine.announce();
   }
 
   private room(): number {
-    return this.recorder.depth > MAX_UNRECORDED ? 0 : CONCURRENCY - this.flight.size;
+    return this.recorder.depth > MAX_UNRECORDED ? 0 : this.settings.concurrency - this.flight.size;
   }
 
-  /** Claims until there is no room or nothing left; calls meanwhile make it look once more. */
-  private look(): void {
-    if (!this.running) return;
+  /** Claims until there is no room or nothing left; calls meanwhile make it look once more. Never rejects. */
+  private look(): Promise<void> {
+    if (!this.running) return Promise.resolve();
     this.again = true;
     this.claiming ??= this.claimAll().finally(() => {
       this.claiming = undefined;
-      if (this.again && this.room() > 0) this.look();
+      if (this.again && this.room() > 0) void this.look();
     });
+    return this.claiming;
   }
 
   private async claimAll(): Promise<void> {
     clearTimeout(this.timer);
-    let pauseMs = LOOK_EVERY_MS;
+    const { lookEveryMs } = this.settings;
+    let pauseMs = lookEveryMs;
     try {
       while (this.running && this.again) {
         this.again = false;
@@ -126,16 +153,16 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
       this.logger.warn(`Deliveries could not be claimed: ${error instanceof Error ? error.name : 'unknown'}`);
     }
     if (!this.running) return;
-    this.timer = setTimeout(() => this.look(), Math.min(Math.max(pauseMs, 5), LOOK_EVERY_MS)).unref();
+    this.timer = setTimeout(() => void this.look(), Math.min(Math.max(pauseMs, 5), lookEveryMs)).unref();
   }
 
   private async claim(): Promise<number> {
-    const turn = ++this.claims % LOW_TURN === 0 ? 1 + ((this.claims / LOW_TURN) % 3) : 0;
     const { deliveries, after, more } = await this.repository.claim({
       handlers: [...this.handlers.values()],
       limit: this.room(),
-      tenantLimit: TENANT_CONCURRENCY,
-      fromPriority: turn,
+      tenantLimit: this.settings.tenantConcurrency,
+      leaseMarginMs: this.settings.leaseMarginMs,
+      turn: Math.random() < LOW_TURNS ? Math.ceil(Math.random() * (PRIORITIES.length - 1)) : 0,
       after: this.after,
       cursors: this.flight.cursors,
       busy: this.flight.byTenant,
@@ -154,7 +181,7 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     const record = await runAttempt(handler, delivery, controller, this.logger);
     this.flight.end(delivery);
     this.recorder.add(record);
-    if (this.more) this.look();
+    if (this.more) void this.look();
   }
 
   private recorded(records: AttemptRecord[], own: ReadonlySet<AttemptRecord>): void {
@@ -162,7 +189,10 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
       this.flight.recorded(record.delivery);
       this.metrics.count(record, own.has(record));
     }
-    // The next of an order key may go now, and a retry may be due sooner than the next look.
-    if (records.some((r) => r.delivery.orderKey !== null || (r.nextInMs ?? LOOK_EVERY_MS) < LOOK_EVERY_MS)) this.look();
+    // The next of an order key may go now, and a retry may be due sooner than the next look. Nothing in flight: claims
+    // have waited for this record.
+    const soon = (r: AttemptRecord): boolean =>
+      r.delivery.orderKey !== null || (r.nextInMs ?? Infinity) < this.settings.lookEveryMs;
+    if (records.some(soon) || (this.more && this.flight.size === 0)) void this.look();
   }
 }

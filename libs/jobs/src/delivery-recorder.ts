@@ -28,7 +28,7 @@ export class DeliveryRecorder {
     private readonly onRecorded: OnRecorded,
   ) {}
 
-  /** Attempts that have ended and are not recorded yet. */
+  /** Attempts that wait for the next record. */
   get depth(): number {
     return this.waiting.length;
   }
@@ -46,9 +46,7 @@ export class DeliveryRecorder {
 
   private async write(): Promise<void> {
     while (this.waiting.length > 0) {
-      const batch = this.waiting.slice(0, MAX_BATCH);
-      await this.store(batch);
-      this.waiting.splice(0, batch.length);
+      await this.store(this.waiting.splice(0, MAX_BATCH));
     }
   }
 

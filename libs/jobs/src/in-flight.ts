@@ -2,6 +2,9 @@ import type { LeasedDelivery } from './deliveries.repository.js';
 
 const MAX_CURSORS = 1_000;
 
+/** Why an attempt was aborted: not its own fault. */
+export class StoppingError extends Error {}
+
 /** What this process has leased: attempts that run, and attempts that have ended and wait for their record. */
 export class InFlight {
   /** Attempts that run, by tenant. */
@@ -9,7 +12,7 @@ export class InFlight {
   /** The lane served last, by tenant. */
   readonly cursors = new Map<string, string>();
   private readonly running = new Map<LeasedDelivery, AbortController>();
-  private readonly unrecorded = new Map<string, { clientId: string; lane: string; count: number }>();
+  private readonly unrecorded = new Set<LeasedDelivery>();
   private readonly waiting = new Set<() => void>();
 
   /** Attempts that run. */
@@ -30,26 +33,21 @@ export class InFlight {
   end(delivery: LeasedDelivery): void {
     this.running.delete(delivery);
     decrement(this.byTenant, delivery.clientId);
-    const key = `${delivery.clientId} ${delivery.lane}`;
-    const entry = this.unrecorded.get(key) ?? { clientId: delivery.clientId, lane: delivery.lane, count: 0 };
-    entry.count++;
-    this.unrecorded.set(key, entry);
+    this.unrecorded.add(delivery);
     if (this.running.size === 0) for (const resolve of this.waiting) resolve();
   }
 
-  recorded({ clientId, lane }: LeasedDelivery): void {
-    const key = `${clientId} ${lane}`;
-    const entry = this.unrecorded.get(key);
-    if (entry && --entry.count === 0) this.unrecorded.delete(key);
+  recorded(delivery: LeasedDelivery): void {
+    this.unrecorded.delete(delivery);
   }
 
-  /** Attempts that have ended and are not recorded yet, by lane. */
-  ended(): { clientId: string; lane: string; count: number }[] {
-    return [...this.unrecorded.values()];
+  /** Deliveries whose attempt has ended and is not recorded yet. */
+  ended(): string[] {
+    return Array.from(this.unrecorded, ({ id }) => id);
   }
 
   abortAll(): void {
-    for (const controller of this.running.values()) controller.abort(new Error('The process is stopping'));
+    for (const controller of this.running.values()) controller.abort(new StoppingError('The process is stopping'));
   }
 
   /** Resolves with true when nothing runs, with false after that long. */

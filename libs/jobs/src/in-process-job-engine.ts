@@ -11,9 +11,12 @@ export class InProcessJobEngine implements JobEngine {
 
   constructor(private readonly database: Database) {}
 
-  async start(wake: () => void): Promise<void> {
+  async start(wake: () => Promise<void> | void): Promise<void> {
     // Whatever was announced while nobody listened is found by looking once.
-    this.listener = new PgListener(this.database.url, CHANNEL, { onMessage: wake, onChange: (live) => live && wake() });
+    this.listener = new PgListener(this.database.url, CHANNEL, {
+      onMessage: () => void wake(),
+      onChange: (live) => void (live && wake()),
+    });
     await this.listener.start();
   }
 

@@ -4,7 +4,7 @@
  */
 export interface JobEngine {
   /** From now on `wake` is called whenever some process announces work. */
-  start(wake: () => void): Promise<void>;
+  start(wake: () => Promise<void> | void): Promise<void>;
   /** Tells the other processes that there is work. Returns at once and never throws, whatever is down. */
   announce(): void;
   /** Calls `wake` no more. */

@@ -1,6 +1,7 @@
 import type { Logger } from '@nestjs/common';
 import type { AttemptOutcome, DeliveryHandler } from './delivery.js';
 import type { AttemptRecord, LeasedDelivery } from './deliveries.repository.js';
+import { StoppingError } from './in-flight.js';
 import { nextStep } from './retry-policy.js';
 
 /** What a handler that ignores its signal gets on top of its time. */
@@ -42,6 +43,7 @@ async function attemptInTime(
   try {
     return await Promise.race([handler.attempt(delivery, controller.signal), timedOut]);
   } catch (error) {
+    if (controller.signal.reason instanceof StoppingError) return { result: 'deferred', retryAfterMs: 0 };
     if (controller.signal.aborted) {
       return { result: 'retry', errorCode: 'TIMEOUT', error: 'The attempt was cut off' };
     }

@@ -7,18 +7,21 @@ ALTER TABLE deliveries
   ADD COLUMN subject varchar(64),
   -- Where it stands in the queue: waiting (for its time), ready, leased, behind (another of its order key); null: finished.
   ADD COLUMN stage varchar(8),
+  -- The tenant, as long as something is left to do. The queue's indexes begin with it and no others do: so no plan, however
+  -- old what it knows of the table, can read the queue through an index that holds the finished ones too.
+  ADD COLUMN queue_client_id uuid,
   -- Attempts made before its schedule started anew.
   ADD COLUMN attempt_base integer NOT NULL DEFAULT 0;
-UPDATE deliveries SET stage = CASE WHEN lease_until IS NULL THEN 'waiting' ELSE 'leased' END WHERE next_attempt_at IS NOT NULL;
+UPDATE deliveries SET queue_client_id = client_id, stage = CASE WHEN lease_until IS NULL THEN 'waiting' ELSE 'leased' END WHERE next_attempt_at IS NOT NULL;
 -- A queue: many rows pass through few pages, so what is dead is cleared away early.
 ALTER TABLE deliveries SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 
 -- Everything in it can go now: a claim skips from tenant to tenant and from lane to lane and never meets what must wait.
-CREATE INDEX deliveries_ready_idx ON deliveries (client_id, lane, priority, next_attempt_at, id) WHERE stage = 'ready';
+CREATE INDEX deliveries_ready_idx ON deliveries (queue_client_id, lane, priority, next_attempt_at, id) WHERE stage = 'ready';
 -- What comes due by itself: scheduled, retrying, and leases that may run out.
 CREATE INDEX deliveries_timed_idx ON deliveries (next_attempt_at) WHERE stage <> 'ready';
-CREATE INDEX deliveries_leased_idx ON deliveries (client_id, lane) WHERE stage = 'leased';
-CREATE INDEX deliveries_ordered_idx ON deliveries (client_id, lane, order_key, id) WHERE order_key IS NOT NULL AND stage IS NOT NULL;
+CREATE INDEX deliveries_leased_idx ON deliveries (queue_client_id, lane) WHERE stage = 'leased';
+CREATE INDEX deliveries_ordered_idx ON deliveries (queue_client_id, lane, order_key, id) WHERE order_key IS NOT NULL;
 -- The deliveries of one webhook endpoint, newest first.
 CREATE INDEX deliveries_lane_idx ON deliveries (client_id, lane, id) WHERE kind = 'webhook';
 `;
@@ -29,11 +32,12 @@ CREATE INDEX deliveries_lane_idx ON deliveries (client_id, lane, id) WHERE kind 
 const CLAIM = `
 CREATE FUNCTION claim_deliveries(
   p_kinds text[], p_lane_limits integer[], p_lease_ms integer[],
-  p_limit integer, p_tenant_limit integer, p_from integer, p_after uuid,
+  p_limit integer, p_tenant_limit integer, p_turn integer, p_after uuid,
   p_cursor_clients uuid[], p_cursor_lanes text[],
   p_busy_clients uuid[], p_busy_counts integer[],
-  p_ended_clients uuid[], p_ended_lanes text[], p_ended_counts integer[]
-) RETURNS json LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+  p_ended uuid[]
+) RETURNS json LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+  SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   v_now timestamptz(3);
   v_client uuid := p_after;
@@ -55,7 +59,9 @@ DECLARE
   v_found uuid[];
   v_clients uuid[] := '{}';
   v_ids uuid[] := '{}';
-  v_behind integer;
+  v_row record;
+  v_before timestamptz;
+  v_keys text[];
   v_rows json;
 BEGIN
   PERFORM set_config('synchronous_commit', 'off', true);
@@ -71,8 +77,8 @@ BEGIN
 
   -- The tenants whose turn it is. Those at their limit are passed over.
   FOR i IN 1..1000 LOOP
-    SELECT d.client_id INTO v_next_client FROM deliveries d
-    WHERE d.stage = 'ready' AND d.client_id > v_client ORDER BY d.client_id LIMIT 1;
+    SELECT d.queue_client_id INTO v_next_client FROM deliveries d
+    WHERE d.stage = 'ready' AND d.queue_client_id > v_client ORDER BY d.queue_client_id LIMIT 1;
     IF NOT FOUND THEN
       EXIT WHEN v_wrapped;
       v_wrapped := true;
@@ -103,7 +109,7 @@ BEGIN
     v_lane_rooms := '{}';
     FOR i IN 1..1000 LOOP
       SELECT d.lane, d.kind INTO v_next_lane, v_kind FROM deliveries d
-      WHERE d.stage = 'ready' AND d.client_id = v_client AND d.lane > v_lane ORDER BY d.lane LIMIT 1;
+      WHERE d.stage = 'ready' AND d.queue_client_id = v_client AND d.lane > v_lane ORDER BY d.lane LIMIT 1;
       IF NOT FOUND THEN
         EXIT WHEN v_wrapped;
         v_wrapped := true;
@@ -113,10 +119,10 @@ BEGIN
       EXIT WHEN v_wrapped AND v_start <> '' AND v_next_lane > v_start;
       v_lane := v_next_lane;
       -- Attempts that have ended and are about to be recorded no longer load the receiver.
-      SELECT k.n - (SELECT count(*) FROM deliveries d WHERE d.stage = 'leased' AND d.client_id = v_client AND d.lane = v_lane)
-        + coalesce((SELECT e.n FROM unnest(p_ended_clients, p_ended_lanes, p_ended_counts) AS e (client_id, lane, n)
-                    WHERE e.client_id = v_client AND e.lane = v_lane), 0)
-      INTO v_room FROM unnest(p_kinds, p_lane_limits) AS k (kind, n) WHERE k.kind = v_kind;
+      SELECT k.n - (
+        SELECT count(*) FROM deliveries d
+        WHERE d.stage = 'leased' AND d.queue_client_id = v_client AND d.lane = v_lane AND d.id <> ALL (p_ended)
+      ) INTO v_room FROM unnest(p_kinds, p_lane_limits) AS k (kind, n) WHERE k.kind = v_kind;
       IF v_room > 0 THEN
         v_lanes := v_lanes || v_lane;
         v_lane_rooms := v_lane_rooms || v_room;
@@ -128,31 +134,40 @@ BEGIN
       EXIT WHEN v_quota <= 0;
       v_lane := v_lanes[l];
       v_take := least(v_lane_rooms[l], ceil(v_quota::numeric / (cardinality(v_lanes) - l + 1)));
-      FOR i IN 1..5 LOOP
-        -- By priority; now and then one of a lower priority goes first, so that none starves.
-        v_found := ARRAY(
-          SELECT d.id FROM deliveries d
-          WHERE d.stage = 'ready' AND d.client_id = v_client AND d.lane = v_lane AND d.priority >= p_from
-          ORDER BY d.priority, d.next_attempt_at, d.id LIMIT CASE WHEN p_from > 0 THEN 1 ELSE 0 END
-        );
-        v_found := v_found || ARRAY(
-          SELECT d.id FROM deliveries d
-          WHERE d.stage = 'ready' AND d.client_id = v_client AND d.lane = v_lane AND d.id <> ALL (v_found)
-          ORDER BY d.priority, d.next_attempt_at, d.id LIMIT v_take - cardinality(v_found)
-        );
+      v_found := '{}';
+      v_keys := '{}';
+      -- By priority; but when it is a lower one's turn, what has waited long there goes first, so that none starves.
+      FOR v_row IN
+        (SELECT d.id, d.order_key FROM deliveries d
+         WHERE d.stage = 'ready' AND d.queue_client_id = v_client AND d.lane = v_lane AND d.priority = p_turn
+           AND d.next_attempt_at <= v_now - interval '5 seconds'
+         ORDER BY d.priority, d.next_attempt_at, d.id LIMIT 1)
+        UNION ALL
+        (SELECT d.id, d.order_key FROM deliveries d
+         WHERE d.stage = 'ready' AND d.queue_client_id = v_client AND d.lane = v_lane
+         ORDER BY d.priority, d.next_attempt_at, d.id LIMIT v_take + 100)
+      LOOP
+        CONTINUE WHEN v_row.id = ANY (v_found);
         -- Of one order key only the first may go, and only alone. The others come back when it has ended.
-        UPDATE deliveries d SET stage = 'behind', next_attempt_at = greatest(v_now + interval '15 seconds', (
-          SELECT o.next_attempt_at FROM deliveries o
-          WHERE o.client_id = v_client AND o.lane = v_lane AND o.order_key = d.order_key AND o.stage IS NOT NULL
-          ORDER BY o.id LIMIT 1
-        ))
-        WHERE d.client_id = v_client AND d.id = ANY (v_found) AND d.order_key IS NOT NULL AND EXISTS (
-          SELECT 1 FROM deliveries o
-          WHERE o.client_id = v_client AND o.lane = v_lane AND o.order_key = d.order_key AND o.stage IS NOT NULL
-            AND o.id <> d.id AND (o.id < d.id OR o.stage = 'leased')
-        );
-        GET DIAGNOSTICS v_behind = ROW_COUNT;
-        EXIT WHEN v_behind = 0;
+        IF v_row.order_key IS NOT NULL THEN
+          SELECT min(o.next_attempt_at) FILTER (WHERE o.id < v_row.id OR o.stage = 'leased') INTO v_before
+          FROM (
+            (SELECT o.id, o.stage, o.next_attempt_at FROM deliveries o
+             WHERE o.queue_client_id = v_client AND o.lane = v_lane AND o.order_key = v_row.order_key ORDER BY o.id LIMIT 1)
+            UNION ALL
+            (SELECT o.id, o.stage, o.next_attempt_at FROM deliveries o
+             WHERE o.stage = 'leased' AND o.queue_client_id = v_client AND o.lane = v_lane AND o.order_key = v_row.order_key)
+          ) AS o;
+          IF v_before IS NOT NULL OR v_row.order_key = ANY (v_keys) THEN
+            UPDATE deliveries d
+            SET stage = 'behind', next_attempt_at = greatest(v_now + interval '15 seconds', v_before)
+            WHERE d.client_id = v_client AND d.id = v_row.id;
+            CONTINUE;
+          END IF;
+          v_keys := v_keys || v_row.order_key::text;
+        END IF;
+        v_found := v_found || v_row.id;
+        EXIT WHEN cardinality(v_found) >= v_take;
       END LOOP;
       v_ids := v_ids || v_found;
       v_clients := v_clients || array_fill(v_client, ARRAY[cardinality(v_found)]);
@@ -180,7 +195,7 @@ BEGIN
   ) ORDER BY c.priority, c.id) INTO v_rows FROM claimed c;
   RETURN json_build_object(
     'rows', coalesce(v_rows, '[]'), 'after', v_tenants[cardinality(v_tenants)],
-    'more', EXISTS (SELECT 1 FROM deliveries d WHERE d.stage = 'ready')
+    'more', EXISTS (SELECT 1 FROM deliveries d WHERE d.stage = 'ready' AND d.queue_client_id IS NOT NULL)
   );
 END $$;
 `;
@@ -189,7 +204,7 @@ const DOWN = `
 DROP FUNCTION claim_deliveries;
 DROP INDEX deliveries_ready_idx, deliveries_timed_idx, deliveries_leased_idx, deliveries_ordered_idx, deliveries_lane_idx;
 ALTER TABLE deliveries RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold);
-ALTER TABLE deliveries DROP COLUMN subject, DROP COLUMN stage, DROP COLUMN attempt_base;
+ALTER TABLE deliveries DROP COLUMN subject, DROP COLUMN stage, DROP COLUMN queue_client_id, DROP COLUMN attempt_base;
 CREATE INDEX deliveries_due_idx ON deliveries (client_id, lane, priority, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
 `;
 

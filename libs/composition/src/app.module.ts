@@ -24,12 +24,15 @@ class ConfigModule {
   }
 }
 
-/** The composition root: platform first, then the features. */
+/**
+ * What every process is made of: platform first, then the features. A worker has the same modules as the API; without an
+ * HTTP adapter their controllers are never reached.
+ */
 @Module({})
-export class ApiModule {
+export class AppModule {
   static compose(config: Config, database: Database, logger: Logger): DynamicModule {
     return {
-      module: ApiModule,
+      module: AppModule,
       imports: [
         ConfigModule.forConfig(config),
         ObservabilityModule.forLogger(logger),
