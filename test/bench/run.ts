@@ -1,5 +1,6 @@
 /** `npm run bench -- <what> [--rounds 5] [--seconds 4]`: what is compared runs interleaved in one run. */
 import { parseArgs } from 'node:util';
+import { benchDeliveries } from './deliveries.js';
 import { benchEngine } from './engine.js';
 import { benchFanout } from './fanout.js';
 import { benchMessages } from './messages.js';
@@ -17,6 +18,7 @@ const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const benches: Record<string, () => Promise<void>> = {
   messages: () => benchMessages(rounds, seconds),
+  deliveries: () => benchDeliveries(Math.min(rounds, 3), seconds),
   engine: benchEngine,
   webhooks: () => benchWebhooks(rounds, seconds),
   fanout: () => benchFanout(Number(values.receivers), rounds, seconds * 1000),

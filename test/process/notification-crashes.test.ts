@@ -187,7 +187,7 @@ async function prove(redisUrl: string | undefined): Promise<void> {
   }
 }
 
-describe('kill -9 while notifications go out', () => {
+describe('kill -9 while notifications go out', { concurrency: true }, () => {
   it('loses none, with the in-process engine', () => prove(undefined));
 
   const redisUrl = process.env['TEST_REDIS_URL'];

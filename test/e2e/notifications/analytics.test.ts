@@ -96,6 +96,13 @@ describe('Analytics', () => {
     const random = (below: number) => (state = (state * 48271) % 2147483647) % below;
     const user = await aUser(tenant);
     const later = new Date(Date.now() + 86_400_000).toISOString();
+    // One of each end for certain; the rest as it comes.
+    const ends = [['good-0'], ['never-0'], ['good-0', 'never-0'], ['good-0', 'later-0']];
+    for (const end of ends) await aNotification(tenant, { to_email: end.map((name) => `${name}@example.com`) });
+    for (const called of [true, false]) {
+      const { id } = await aNotification(tenant, { scheduled_for: later });
+      if (called) await notifier.api.call('POST', `/notifications/${id}/cancel`, { key: tenant.key });
+    }
     for (let i = 0; i < 60; i++) {
       const kind = random(4);
       if (kind === 0) {
