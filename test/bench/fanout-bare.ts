@@ -4,10 +4,13 @@ import { Server } from 'socket.io';
 import { WebSocketServer } from 'ws';
 
 const http = createServer();
+const ignore = (): void => undefined;
 const isWs = process.env['BARE'] === 'ws';
 let broadcast: (text: string) => void;
 if (isWs) {
   const server = new WebSocketServer({ server: http, perMessageDeflate: false });
+  // What any server needs to do with a socket at least.
+  server.on('connection', (socket) => socket.on('message', ignore).on('error', ignore));
   broadcast = (text) => {
     const data = Buffer.from(text);
     for (const client of server.clients) client.send(data, { binary: false });

@@ -27,6 +27,8 @@ export interface Published {
   deliveries: number;
   seconds: number;
   /** From the answer to the publisher until the last receiver had it, in milliseconds. */
+  answeredP99Ms: number;
+  /** From the publisher's request until the last receiver had it, in milliseconds. */
   p50Ms: number;
   p99Ms: number;
 }
@@ -146,35 +148,44 @@ class Crowd {
   async publish(options: PublishOptions): Promise<Published> {
     const agent = new Agent({ keepAlive: true, maxSockets: options.inFlight });
     const first = this.reached + 1;
-    const answered: number[] = [];
+    const sent: { seq: number; from: number; answered: number }[] = [];
     const start = performance.now();
     const lane = async (): Promise<void> => {
       while (performance.now() - start < options.ms) {
-        await post(agent, options);
-        answered.push(performance.now());
+        const from = performance.now();
+        const seq = await post(agent, options);
+        sent.push({ seq, from, answered: performance.now() });
         // One at a time means until the last receiver has it; with more in flight only the server sets the pace, and
         // a bound keeps a slow one from piling up.
-        const sent = answered.length;
+        const count = sent.length;
         const ahead = options.inFlight === 1 ? 1 : options.inFlight * 4;
-        while (first + sent - ahead > this.reached) await new Promise<void>((resolve) => this.waiting.push(resolve));
+        while (first + count - ahead > this.reached) await new Promise<void>((resolve) => this.waiting.push(resolve));
       }
     };
     await Promise.all(Array.from({ length: options.inFlight }, lane));
-    const last = first + answered.length - 1;
+    const last = first + sent.length - 1;
     while (this.reached < last) await new Promise<void>((resolve) => this.waiting.push(resolve));
     const seconds = (performance.now() - start) / 1000;
     agent.destroy();
-    const late = answered.map((at, index) => Math.max(0, this.done[first + index]! - at)).sort((a, b) => a - b);
-    const at = (share: number): number => late[Math.min(late.length - 1, Math.floor(late.length * share))]!;
-    const messages = answered.length;
+    // Receivers hear in the order of the numbers, which the answers carry.
+    sent.sort((a, b) => a.seq - b.seq);
+    const from = sent.map((one, index) => this.done[first + index]! - one.from);
+    const answered = sent.map((one, index) => Math.max(0, this.done[first + index]! - one.answered));
+    const messages = sent.length;
     return {
       messages,
       deliveries: messages * this.receivers.length,
       seconds,
-      p50Ms: at(0.5),
-      p99Ms: at(0.99),
+      answeredP99Ms: quantile(answered, 0.99),
+      p50Ms: quantile(from, 0.5),
+      p99Ms: quantile(from, 0.99),
     };
   }
+}
+
+function quantile(values: number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
 
 function post(agent: Agent, { url, headers, body }: PublishOptions): Promise<number> {

@@ -13,15 +13,21 @@ interface Target {
   child: ChildProcess;
   crowd: CrowdOptions;
   publish: Omit<PublishOptions, 'inFlight' | 'ms'>;
-  idleBytes: number;
+  idle: Memory;
   run: (task: object) => Promise<unknown>;
   measured: Map<number, (Published & { cpuUs: number })[]>;
 }
 
-/** CPU time in µs, or bytes held, as the server's own process counts them. */
-async function usage(child: ChildProcess, what: 'cpu' | 'memory'): Promise<number> {
+interface Memory {
+  /** Bytes JavaScript holds after a collection. */
+  held: number;
+  rss: number;
+}
+
+/** CPU time in µs, or memory, as the server's own process counts it. */
+async function usage<T extends number | Memory>(child: ChildProcess, what: 'cpu' | 'memory'): Promise<T> {
   child.send(what);
-  return (await once(child, 'message'))[0] as number;
+  return (await once(child, 'message'))[0] as T;
 }
 
 const probe = (): string[] => ['--expose-gc', '--import', new URL('./memory-probe.js', import.meta.url).href];
@@ -64,7 +70,7 @@ async function ours(server: Server & { child: ChildProcess }, way: Target['way']
       headers: { 'content-type': 'application/json', authorization: `Bearer ${user['scoped_api_key']}` },
       body: JSON.stringify({ room_id: room['id'], content: CONTENT }),
     },
-    idleBytes: 0,
+    idle: { held: 0, rss: 0 },
     run: () => Promise.reject(new Error('No crowd')),
     measured: new Map(),
   };
@@ -101,7 +107,7 @@ async function theirs(way: Target['way'], count: number): Promise<Target> {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ type: 'message', room_id: id, seq: 1000, data, timestamp: at }),
     },
-    idleBytes: 0,
+    idle: { held: 0, rss: 0 },
     run: () => Promise.reject(new Error('No crowd')),
     measured: new Map(),
   };
@@ -125,8 +131,8 @@ function median(values: number[]): number {
 
 function table(targets: Target[]): string {
   const lines = [
-    '| in flight | server | deliveries/s | ÷ bare | CPU µs/delivery | ÷ bare | 201 → last, p50 ms | p99 ms | kB per idle socket |',
-    '|---|---|---|---|---|---|---|---|---|',
+    '| in flight | server | deliveries/s | ÷ bare | CPU µs/delivery | ÷ bare | send → last p50 ms | p99 ms | 201 → last p99 ms | kB per idle socket: held | resident |',
+    '|---|---|---|---|---|---|---|---|---|---|---|',
   ];
   for (const inFlight of IN_FLIGHT) {
     for (const way of ['socketio', 'websocket'] as const) {
@@ -140,7 +146,8 @@ function table(targets: Target[]): string {
         lines.push(
           `| ${inFlight} | ${target.name} | ${Math.round(rate(target))} | ${(rate(target) / rate(base)).toFixed(2)} | ` +
             `${cpu(target).toFixed(2)} | ${(cpu(target) / cpu(base)).toFixed(2)} | ${of(target, (one) => one.p50Ms).toFixed(1)} | ` +
-            `${of(target, (one) => one.p99Ms).toFixed(1)} | ${(target.idleBytes / 1024).toFixed(1)} |`,
+            `${of(target, (one) => one.p99Ms).toFixed(1)} | ${of(target, (one) => one.answeredP99Ms).toFixed(1)} | ` +
+            `${(target.idle.held / 1024).toFixed(1)} | ${(target.idle.rss / 1024).toFixed(1)} |`,
         );
       }
     }
@@ -161,16 +168,17 @@ async function measure(bench: Bench, receivers: number, rounds: number, ms: numb
   for (const target of targets) {
     if (target.child !== server.child) bench.onStop(() => target.child.kill());
     target.run = crowdOf(bench);
-    const before = await usage(target.child, 'memory');
+    const before = await usage<Memory>(target.child, 'memory');
     await target.run({ open: target.crowd });
-    target.idleBytes = ((await usage(target.child, 'memory')) - before) / receivers;
+    const after = await usage<Memory>(target.child, 'memory');
+    target.idle = { held: (after.held - before.held) / receivers, rss: (after.rss - before.rss) / receivers };
   }
   for (let round = 0; round <= rounds; round++) {
     for (const inFlight of IN_FLIGHT) {
       for (const target of targets) {
-        const before = await usage(target.child, 'cpu');
+        const before = await usage<number>(target.child, 'cpu');
         const published = (await target.run({ publish: { ...target.publish, inFlight, ms } })) as Published;
-        const cpuUs = (await usage(target.child, 'cpu')) - before;
+        const cpuUs = (await usage<number>(target.child, 'cpu')) - before;
         // The first round warms up.
         if (round === 0) continue;
         const results = target.measured.get(inFlight) ?? [];

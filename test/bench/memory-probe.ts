@@ -6,7 +6,7 @@ process.on('message', (question) => {
   }
   if (question === 'memory') {
     (globalThis as { gc?: () => void }).gc?.();
-    const { heapUsed, external } = process.memoryUsage();
-    process.send!(heapUsed + external);
+    const { heapUsed, external, rss } = process.memoryUsage();
+    process.send!({ held: heapUsed + external, rss });
   }
 });

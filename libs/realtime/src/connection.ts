@@ -31,6 +31,8 @@ export abstract class Connection {
   muted: Set<string> | undefined;
   /** True from `connection_status` on. */
   welcomed = false;
+  /** The user counts as online because of it. */
+  present = false;
   /** A membership of the user changed before it was welcomed. */
   stale = false;
   closed = false;

@@ -35,6 +35,8 @@ export interface ChannelKeeper {
   /** Called for a membership's beginning and end as the frame goes out. */
   joined(channel: RoomChannel, frame: EncodedFrame): void;
   left(channel: RoomChannel, frame: EncodedFrame): void;
+  /** Its number is known: from here on it can be compared with the database. */
+  begun(channel: RoomChannel): void;
   /** Nobody listens any more. */
   emptied(channel: RoomChannel): void;
 }
@@ -84,6 +86,7 @@ export class RoomChannel {
     if (this.order.position !== undefined) return;
     this.flushed = Math.max(this.flushed, position);
     this.release(this.order.start(position));
+    this.keeper.begun(this);
   }
 
   /** Goes on at a number without what came before it. */
@@ -107,6 +110,8 @@ export class RoomChannel {
 
   /** A frame without a number, to all but one user's sockets. */
   tell(frame: EncodedFrame, exceptUserId?: string): void {
+    // It may be about what has just been released.
+    if (this.ready.length > 0) this.flush();
     const bundle = new Bundle([frame]);
     for (const [connection, state] of this.subscribers) {
       if (typeof state !== 'number') continue;

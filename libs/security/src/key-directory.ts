@@ -139,6 +139,9 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
     );
     if (!row) throw unknownKey();
     const entry = toEntry(row);
+    const known = this.entries.get(publicId);
+    // Sockets of one key share one principal.
+    if (known && isSame(known.principal, entry.principal)) entry.principal = known.principal;
     this.admit(entry, key, Date.now());
     if (version === this.version) this.remember(publicId, entry);
     return entry;
@@ -200,6 +203,10 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
       )
       .catch(() => undefined);
   }
+}
+
+function isSame(a: Principal, b: Principal): boolean {
+  return a.keyId === b.keyId && a.clientName === b.clientName && a.scopes === b.scopes && a.isMaster === b.isMaster;
 }
 
 const scopeSets = new Map<string, ReadonlySet<Scope>>();
