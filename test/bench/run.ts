@@ -11,7 +11,7 @@ const { values, positionals } = parseArgs({
 });
 const benches: Record<string, () => Promise<void>> = {
   messages: () => benchMessages(Number(values.rounds), Number(values.seconds)),
-  deliveries: () => benchDeliveries(Math.min(Number(values.rounds), 3), Number(values.seconds)),
+  deliveries: () => benchDeliveries(Math.min(Number(values.rounds), 3), Number(values.seconds), positionals[1]),
   engine: benchEngine,
   webhooks: () => benchWebhooks(Number(values.rounds), Number(values.seconds)),
 };

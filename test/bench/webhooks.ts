@@ -194,9 +194,7 @@ async function throughput(webhooks: Webhooks, rounds: number): Promise<void> {
       bare.push(measured[1]!);
     }
     const [a, b] = [median(ours), median(bare)];
-    console.log(
-      `| ${endpoints} | ${LANE * endpoints} | ${Math.round(a)} | ${Math.round(b)} | ${(a / b).toFixed(2)} |`,
-    );
+    console.log(`| ${endpoints} | ${LANE * endpoints} | ${Math.round(a)} | ${Math.round(b)} | ${(a / b).toFixed(2)} |`);
   }
 }
 
