@@ -39,12 +39,13 @@ export class Bench {
   }
 
   /** Our server, as built, on a database of its own, with its limits on and high. */
-  async subject(more: Record<string, string> = {}): Promise<Server> {
+  async subject(env: Record<string, string> = {}, execArgv: string[] = []): Promise<Server & { child: ChildProcess }> {
     const port = await freePort();
     const databaseUrl = await this.database(`subject_${++this.subjects}`);
     const limit = '100000000/3600';
     this.subjectUrl = databaseUrl;
     const child = fork('dist/apps/api/src/main.js', {
+      execArgv,
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       env: {
         ...process.env,
@@ -57,12 +58,12 @@ export class Bench {
         RATE_LIMIT_MESSAGES: limit,
         RATE_LIMIT_DEFAULT: limit,
         RATE_LIMIT_AUTHENTICATION: limit,
-        ...more,
+        ...env,
       },
     });
     const url = `http://127.0.0.1:${port}`;
     await until(async () => (await fetch(`${url}/health/ready`)).ok);
-    return this.track(child, url, databaseUrl);
+    return { ...this.track(child, url, databaseUrl), child };
   }
 
   /** A reference server with a pool of the given size. */
@@ -78,6 +79,11 @@ export class Bench {
     });
     await new Promise((resolve, reject) => child.once('message', resolve).once('exit', reject));
     return this.track(child, `http://127.0.0.1:${port}`, databaseUrl);
+  }
+
+  /** Something else to end. */
+  onStop(stop: () => unknown): void {
+    this.stops.push(async () => void (await stop()));
   }
 
   /** The load generator in a process of its own. */
@@ -112,7 +118,8 @@ export class Bench {
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port nobody listens on. */
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => probe.once('listening', resolve));
   const { port } = probe.address() as { port: number };

@@ -61,7 +61,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
   refuseWhileStopping(fastify, health, logger);
   parseJsonOnly(fastify);
   addEnvelope(fastify);
-  addHeaders(fastify, limits);
+  addHeaders(fastify, limits, health);
   addAccessLog(fastify, logger, metrics);
   addOperations(fastify, { database, health, metrics, limits, writer: app.get(MessageWriter) });
   app.setGlobalPrefix(API_PREFIX);

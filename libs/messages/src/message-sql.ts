@@ -18,6 +18,18 @@ export const MESSAGES = `messages x JOIN clients k ON k.id = x.client_id
   LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id`;
 
 /**
+ * The same, with the order of the latest change as `position`: two index ranges, each in order, that PostgreSQL merges:
+ * rows unchanged since creation by messages_room_seq_key and changed ones by messages_changed_idx.
+ */
+export function messagesByChange(order: 'asc' | 'desc'): string {
+  return `(
+  (SELECT y.*, y.seq AS position FROM messages y WHERE y.change_seq = y.seq ORDER BY y.seq ${order})
+  UNION ALL
+  (SELECT y.*, y.change_seq FROM messages y WHERE y.change_seq <> y.seq ORDER BY y.change_seq ${order})
+) x JOIN clients k ON k.id = x.client_id LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id`;
+}
+
+/**
  * Changes of a room after $3, at most $4 in order: messages and memberships as they are now. Two index ranges, rows
  * unchanged since creation by messages_room_seq_key and changed ones by messages_changed_idx.
  */

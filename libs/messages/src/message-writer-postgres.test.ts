@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { ApiError } from '#libs/common';
 import { Database, migrate } from '#libs/database';
 import { EventLog } from '#libs/events';
@@ -77,6 +78,7 @@ describe('MessageWriter on PostgreSQL', () => {
     let unknown = 0;
     let kills = 0;
     let done = false;
+    let stored = 0;
     const killing = (async () => {
       while (!done) {
         // Only in mid-statement, so that the outcome of a flush really is in question.
@@ -85,8 +87,9 @@ describe('MessageWriter on PostgreSQL', () => {
              AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%store_messages%'`,
         );
         kills += killed.length;
-        // Lets some flushes through, or nothing would ever be stored.
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        // Lets some flights through after each kill, or nothing would ever be stored.
+        const enough = stored + (killed.length > 0 ? LANES / 2 : 0);
+        while (!done && stored < enough) await turn();
       }
     })();
     const outcomes: SendOutcome[] = [];
@@ -94,6 +97,7 @@ describe('MessageWriter on PostgreSQL', () => {
       for (;;) {
         try {
           outcomes[n] = await writer.send(aSend(n));
+          stored++;
           return;
         } catch (error) {
           assert.ok(error instanceof ApiError, String(error));
@@ -110,7 +114,7 @@ describe('MessageWriter on PostgreSQL', () => {
     await killing;
     assert.ok(kills > 0 && unknown > 0, `connections were killed in mid-flush (${kills}, ${unknown} unknown)`);
     assert.ok(outcomes.every(({ verdict }) => verdict === 'created' || verdict === 'existing'));
-    const stored = await database.query<{
+    const rows = await database.query<{
       room_id: string;
       n: number;
       seqs: number;
@@ -122,8 +126,8 @@ describe('MessageWriter on PostgreSQL', () => {
          min(c.seq) AS seq FROM messages x JOIN room_counters c ON c.room_id = x.room_id GROUP BY x.room_id`,
     );
     const each = SENDS / rooms.length;
-    assert.equal(stored.length, rooms.length);
-    for (const { n, seqs, last, counted, seq } of stored) {
+    assert.equal(rows.length, rooms.length);
+    for (const { n, seqs, last, counted, seq } of rows) {
       assert.deepEqual([n, seqs, last, counted, seq], [each, each, each, each, each]);
     }
   });

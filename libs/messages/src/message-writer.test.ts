@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ApiError } from '#libs/common';
 import { EventLog } from '#libs/events';
@@ -25,6 +26,7 @@ function aSend(content: string, clientMessageId: string | null = null): MessageS
 /** Holds every batch until the test answers it. */
 class HeldExecutor implements SendExecutor {
   readonly batches: string[][] = [];
+  readonly named: string[] = [];
   closed = false;
   private held: {
     sends: MessageSend[];
@@ -34,11 +36,13 @@ class HeldExecutor implements SendExecutor {
 
   execute(sends: MessageSend[]): Promise<SendOutcome[]> {
     this.batches.push(sends.map((send) => send.content));
+    for (const { content, clientMessageId } of sends) if (clientMessageId !== null) this.named.push(content);
     return new Promise((resolve, reject) => this.held.push({ sends, resolve, reject }));
   }
 
-  async succeed(): Promise<void> {
-    const { sends, resolve } = this.held.shift()!;
+  /** Answers the nth flight under way. */
+  async succeed(n = 0): Promise<void> {
+    const { sends, resolve } = this.held.splice(n, 1)[0]!;
     resolve(sends.map(outcomeOf));
     await turn();
   }
@@ -46,6 +50,11 @@ class HeldExecutor implements SendExecutor {
   async fail(error: unknown): Promise<void> {
     this.held.shift()!.reject(error);
     await turn();
+  }
+
+  /** The rooms of every flight under way, each once per flight. */
+  rooms(): string[] {
+    return this.held.flatMap(({ sends }) => [...new Set(sends.map(({ roomId }) => roomId))]);
   }
 
   get running(): number {
@@ -81,6 +90,16 @@ function outcomeOf(send: MessageSend): SendOutcome {
 
 function fault(code?: string): Error {
   return Object.assign(new Error('Connection terminated unexpectedly'), code ? { code } : {});
+}
+
+/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
+function seeded(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -244,6 +263,70 @@ describe('MessageWriter', () => {
       ['a again'],
       ['a a third time'],
     ]);
+  });
+
+  it('lets a second flight leave when enough sends into other rooms wait, not before', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const sent = [writer.send(aSend('first'))];
+    for (const n of range(23)) sent.push(writer.send({ ...aSend(`${n}`), roomId: `r${n}` }));
+    sent.push(writer.send(aSend('of the room in flight')));
+    assert.equal(executor.running, 1, 'one short of being worth a flight');
+    assert.equal(writer.depth, 24);
+    sent.push(writer.send({ ...aSend('23'), roomId: 'r23' }));
+    assert.deepEqual(executor.batches.slice(1), [range(24).map(String)]);
+    for (const n of range(100)) sent.push(writer.send({ ...aSend(`third ${n}`), roomId: `s${n}` }));
+    assert.equal(executor.running, 2, 'and never a third');
+    await executor.succeed();
+    assert.deepEqual(executor.batches[2]!.slice(0, 2), ['of the room in flight', 'third 0'], 'the parked go first');
+    while (executor.running > 0) await executor.succeed();
+    await Promise.all(sent);
+    assert.equal(writer.depth, 0);
+  });
+
+  it('keeps the order of every room over flights that end in any order, and answers each send as its own', async () => {
+    const seed = randomInt(2 ** 31);
+    const random = seeded(seed);
+    const label = `seed ${seed}`;
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const order = new Map<string, string[]>();
+    const sent: Promise<void>[] = [];
+    let answered = 0;
+    for (let n = 0; n < 2_000; n++) {
+      const roomId = `r${Math.floor(random() ** 2 * 40)}`;
+      const send = { ...aSend(`${roomId} ${n}`, random() < 0.2 ? `c${Math.floor(random() * 5)}` : null), roomId };
+      sent.push(
+        writer.send(send).then(
+          ({ messageId }) => void (assert.equal(messageId, send.content, label), answered++),
+          () => void answered++,
+        ),
+      );
+      while (executor.running > 0 && random() < 0.05) {
+        assert.ok(executor.running <= 2, label);
+        assert.equal(new Set(executor.rooms()).size, executor.rooms().length, `${label}: no room is in two flights`);
+        await (random() < 0.1 ? executor.fail(fault()) : executor.succeed(Math.floor(random() * executor.running)));
+      }
+    }
+    while (executor.running > 0) await executor.succeed();
+    await Promise.all(sent);
+    assert.equal(answered, 2_000, label);
+    assert.equal(writer.depth, 0, label);
+    for (const content of executor.batches.flat()) {
+      const room = content.split(' ')[0]!;
+      order.set(room, [...(order.get(room) ?? []), content]);
+    }
+    assert.equal(executor.batches.flat().length, 2_000, label);
+    // Resends of one name in one batch wait for the next, so only sends without a name are strictly in order here.
+    const named = new Set(executor.named);
+    for (const contents of order.values()) {
+      const numbers = contents.filter((content) => !named.has(content)).map((content) => Number(content.split(' ')[1]));
+      assert.deepEqual(
+        numbers,
+        [...numbers].sort((a, b) => a - b),
+        label,
+      );
+    }
   });
 
   it('closes its connections when the application ends', async () => {

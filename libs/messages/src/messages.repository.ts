@@ -15,14 +15,14 @@ import {
 } from '#libs/database';
 import type { ChangeFrameDto, MessageDto, MessageListQueryDto, MessageUpdateDto } from './message.dto.js';
 import { sendOutcomes, sendStatement, type MessageSend, type SendOutcome } from './message-sends.js';
-import { CHANGES_SQL, MESSAGE_JSON, MESSAGES } from './message-sql.js';
+import { CHANGES_SQL, MESSAGE_JSON, MESSAGES, messagesByChange } from './message-sql.js';
 import { renderMessage, roomPageSql, type RoomPageRow } from './room-page.js';
 
 // In a room created_at never runs backwards against seq, and updated_at never against change_seq.
 const ROOM_SORTS: Record<string, SortColumn> = {
   created_at: { sql: 'x.seq', type: 'bigint' },
   seq: { sql: 'x.seq', type: 'bigint' },
-  updated_at: { sql: 'x.change_seq', type: 'bigint' },
+  updated_at: { sql: 'x.position', type: 'bigint' },
 };
 // Ids are time-ordered, so the primary key holds the order of creation.
 const ALL_SORTS: Record<string, SortColumn> = {
@@ -78,7 +78,7 @@ export class MessagesRepository {
     const filtered = addFilters(where, query);
     const spec: ListSpec = {
       select: `${MESSAGE_JSON}::text AS json`,
-      from: MESSAGES,
+      from: query.room_id !== undefined && query.sort === 'updated_at' ? messagesByChange(query.order!) : MESSAGES,
       where,
       sorts: query.room_id === undefined ? ALL_SORTS : ROOM_SORTS,
       id: 'x.id',

@@ -159,7 +159,7 @@ export class RoomChannel {
   }
 
   /** Hands over what is ready; a membership that ends hears its own end and nothing after it. */
-  flush(): void {
+  flush(alone = false): void {
     const frames = this.ready;
     this.ready = [];
     let from = 0;
@@ -176,7 +176,8 @@ export class RoomChannel {
         this.keeper.left(this, frame);
       }
     }
-    this.deliver(from === 0 ? frames : frames.slice(from));
+    if (from === 0) this.deliver(frames, alone);
+    else this.deliver(frames.slice(from));
     if (this.subscribers.size === 0 && !this.gone) this.keeper.emptied(this);
   }
 
@@ -198,7 +199,7 @@ export class RoomChannel {
     else this.leave(connection);
   }
 
-  private deliver(frames: EncodedFrame[]): void {
+  private deliver(frames: EncodedFrame[], alone = false): void {
     if (frames.length === 0) return;
     const bundle = new Bundle(frames);
     const first = frames[0]!.seq;
@@ -212,7 +213,8 @@ export class RoomChannel {
       }
       const own = whole || first > state ? bundle : bundle.after(state);
       if (!own) continue;
-      connection.enqueue(own);
+      if (alone) connection.hand(own);
+      else connection.enqueue(own);
       if (connection.transport === 'websocket') websocket += own.frames.length;
       else socketio += own.frames.length;
     }

@@ -202,6 +202,19 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
   }
 }
 
+const scopeSets = new Map<string, ReadonlySet<Scope>>();
+
+/** One set for all keys with the same scopes: there are few kinds of keys and many keys. */
+function scopeSet(scopes: Scope[]): ReadonlySet<Scope> {
+  const name = scopes.join(' ');
+  let set = scopeSets.get(name);
+  if (!set) {
+    set = new Set(scopes);
+    if (scopeSets.size < 1_000) scopeSets.set(name, set);
+  }
+  return set;
+}
+
 function toEntry(row: KeyRow): Entry {
   const principal: Principal = Object.freeze({
     kind: row.kind,
@@ -211,7 +224,7 @@ function toEntry(row: KeyRow): Entry {
     userId: row.user_id ?? undefined,
     keyId: row.id,
     isMaster: row.is_master,
-    scopes: new Set(row.scopes),
+    scopes: scopeSet(row.scopes),
   });
   return {
     hash: row.hash,

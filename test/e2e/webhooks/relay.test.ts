@@ -60,7 +60,7 @@ describe('The relay', () => {
 
   it('makes each delivery once and keeps the order of each room, with several at once and some of them killed', async () => {
     const webhooks = [await aWebhook(tenant, { ordered: true }), await aWebhook(tenant, { events: ['room.*'] })];
-    const FACTS = 600;
+    const FACTS = 630;
     let running = true;
     const relays = Array.from({ length: 4 }, () => new Database(own.url, { max: 1, onError: () => undefined }));
     let taken = 0;
@@ -165,9 +165,17 @@ describe('The relay', () => {
       );
       await api.database.query(
         `INSERT INTO deliveries (client_id, id, kind, source_id, lane, target, priority, status, stage, next_attempt_at,
-           created_at, updated_at)
-         VALUES ($1, $2, 'webhook.event', $3, 'x', 'x', 2, $4, $5, $6, now(), now())`,
-        [tenant.id, delivery, event, ended ? 'sent' : 'retrying', ended ? null : 'waiting', ended ? null : new Date(0)],
+           queue_client_id, created_at, updated_at)
+         VALUES ($1, $2, 'webhook.event', $3, 'x', 'x', 2, $4, $5, $6, $7, now(), now())`,
+        [
+          tenant.id,
+          delivery,
+          event,
+          ended ? 'sent' : 'retrying',
+          ended ? null : 'waiting',
+          ended ? null : new Date(Date.now() + 3_600_000),
+          ended ? null : tenant.id,
+        ],
       );
       return delivery;
     };

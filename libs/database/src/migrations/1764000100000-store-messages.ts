@@ -15,6 +15,9 @@ const ROOM = `SELECT r.id, r.name, r.description, r.room_type, r.visibility, r.m
   ${time('r.created_at')} AS created_at, ${time('r.updated_at')} AS updated_at`;
 
 const UP = `
+-- When a room was last switched on by hand: its quiet time counts from then.
+ALTER TABLE rooms ADD COLUMN active_since timestamptz(3);
+
 -- Which of the tenants have an active endpoint for what a send can cause; null when none has.
 CREATE FUNCTION tenants_told_of_sends(p_client uuid[]) RETURNS uuid[] LANGUAGE sql STABLE
 AS $$
@@ -224,6 +227,7 @@ DROP FUNCTION store_message(timestamptz, uuid, uuid, uuid, uuid, boolean, text, 
 DROP FUNCTION log_sends(uuid[], uuid[], uuid[]);
 DROP FUNCTION quiet_rooms(uuid[], uuid[]);
 DROP FUNCTION tenants_told_of_sends(uuid[]);
+ALTER TABLE rooms DROP COLUMN active_since;
 `;
 
 /** The functions that store messages, with the facts webhooks are told of in the same commit. */

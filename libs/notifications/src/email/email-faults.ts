@@ -26,6 +26,7 @@ export const EMAIL_FAULTS = {
   EMAIL_CERTIFICATE_EXPIRED: ['retry', 'The certificate of the provider has expired'],
   EMAIL_CERTIFICATE_NAME_MISMATCH: ['retry', 'The certificate of the provider is for another host'],
   EMAIL_AUTH_FAILED: ['elsewhere', 'The provider refused the credentials'],
+  EMAIL_AUTH_NOT_OFFERED: ['elsewhere', 'The server offers no way to log in'],
   EMAIL_ACCOUNT_REFUSED: ['elsewhere', 'The provider does not let this account send'],
   EMAIL_SENDER_REFUSED: ['elsewhere', 'The provider refused the sender'],
   EMAIL_RECIPIENT_REFUSED: ['failed', 'The recipient was refused'],

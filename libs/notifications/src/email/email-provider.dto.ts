@@ -1,4 +1,7 @@
-import { Email, Flag, Id, Instant, Line, ListQueryDto, Nullable, OneOf, Optional, Variant } from '#libs/common';
+import { ApiProperty } from '@nestjs/swagger';
+import { Email, Flag, Id, Instant, Line, ListQueryDto, Nullable, OneOf, Optional, Text, Variant } from '#libs/common';
+import { DOCTOR_STEPS, type DoctorStep } from './doctor/doctor-steps.js';
+import { EMAIL_FAULTS, type EmailFaultCode } from './email-faults.js';
 import { CONFIG_CLASSES, type ProviderConfigDto } from './provider-config.dto.js';
 import { PROVIDER_TYPES, type ProviderType } from './provider-configs.js';
 
@@ -76,4 +79,97 @@ export class EmailProviderListQueryDto extends ListQueryDto {
   @Optional()
   @OneOf(['created_at'])
   override sort?: string = 'created_at';
+}
+
+/** What is examined: the provider given here, of which nothing is stored, or without one the stored providers. */
+export class EmailProviderValidateDto {
+  /** A provider to examine. Left out: those that are stored. */
+  @Optional()
+  @Variant('provider_type', CONFIG_CLASSES)
+  provider_config?: ProviderConfigDto;
+
+  /** Sender to examine; needed with provider_config. */
+  @Optional()
+  @Email()
+  default_from_email?: string;
+
+  /** Name of the sender. */
+  @Optional()
+  @Nullable()
+  @Line(1, 255, { example: 'Acme Support' })
+  default_from_name?: string | null;
+
+  /** Sends one real mail to this address. */
+  @Optional()
+  @Email()
+  test_recipient?: string;
+}
+
+/** What one step of an examination came to. */
+export class EmailProviderStepDto {
+  /** What was tried. */
+  @OneOf(DOCTOR_STEPS)
+  step: DoctorStep;
+
+  /** Whether it went well. */
+  @Flag()
+  ok: boolean;
+
+  /** What was found, for people. */
+  @Text(0, 500, { example: 'The host resolves to addresses that may be reached' })
+  detail: string;
+
+  /** What is wrong, for programs; null when nothing is. */
+  @Nullable()
+  @OneOf(Object.keys(EMAIL_FAULTS), { example: null })
+  error_code: EmailFaultCode | null;
+}
+
+/** What the examination of one provider came to. */
+export class EmailProviderExaminationDto {
+  /** Whether every step went well. */
+  @Flag()
+  valid: boolean;
+
+  /** The steps in their order; after one that fails there are no more. */
+  @ApiProperty({ type: () => [EmailProviderStepDto] })
+  steps: EmailProviderStepDto[];
+}
+
+/** The examinations by kind of provider. */
+export class EmailProviderResultsDto {
+  /** The mail server. */
+  @ApiProperty({ type: () => EmailProviderExaminationDto, required: false })
+  smtp?: EmailProviderExaminationDto;
+
+  /** SendGrid. */
+  @ApiProperty({ type: () => EmailProviderExaminationDto, required: false })
+  sendgrid?: EmailProviderExaminationDto;
+
+  /** Mailgun. */
+  @ApiProperty({ type: () => EmailProviderExaminationDto, required: false })
+  mailgun?: EmailProviderExaminationDto;
+
+  /** Postmark. */
+  @ApiProperty({ type: () => EmailProviderExaminationDto, required: false })
+  postmark?: EmailProviderExaminationDto;
+
+  /** Amazon SES. */
+  @ApiProperty({ type: () => EmailProviderExaminationDto, required: false })
+  ses?: EmailProviderExaminationDto;
+
+  /** Resend. */
+  @ApiProperty({ type: () => EmailProviderExaminationDto, required: false })
+  resend?: EmailProviderExaminationDto;
+}
+
+/** What an examination came to. */
+export class EmailProviderValidationDto {
+  /** One entry for each provider that was examined. */
+  @ApiProperty({ type: () => EmailProviderResultsDto })
+  results: EmailProviderResultsDto;
+
+  /** Whether there was a provider, and each is valid. */
+  @Flag()
+  all_valid: boolean;
 }

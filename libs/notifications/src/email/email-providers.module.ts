@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Scheduler } from '#libs/jobs';
+import { ProviderDoctor } from './doctor/provider-doctor.js';
+import { EmailProviderValidationService } from './email-provider-validation.service.js';
 import { EmailProvidersController } from './email-providers.controller.js';
 import { EmailProvidersRepository } from './email-providers.repository.js';
 import { EmailProvidersService } from './email-providers.service.js';
@@ -16,6 +18,8 @@ const RESEAL_BATCH = 1_000;
   controllers: [EmailProvidersController],
   providers: [
     EmailProvidersService,
+    EmailProviderValidationService,
+    ProviderDoctor,
     EmailProvidersRepository,
     ProviderDirectory,
     Transports,

@@ -52,7 +52,7 @@ function refusalCode(error: SmtpError): EmailFaultCode {
 }
 
 function wordlessCode(error: SmtpError): EmailFaultCode {
-  const system = error.originalCode ?? '';
+  const system = error.originalCode ?? error.code ?? '';
   switch (error.code) {
     case 'EAUTH':
     case 'ENOAUTH':
