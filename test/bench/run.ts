@@ -17,8 +17,7 @@ const { values, positionals } = parseArgs({
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const benches: Record<string, () => Promise<void>> = {
-  messages: () => benchMessages(Number(values.rounds), Number(values.seconds)),
-  deliveries: () => benchDeliveries(Math.min(Number(values.rounds), 3), Number(values.seconds), positionals[1]),
+  deliveries: () => benchDeliveries(Math.min(rounds, 3), seconds, positionals[1]),
   messages: () => benchMessages(rounds, seconds),
   engine: benchEngine,
   webhooks: () => benchWebhooks(rounds, seconds),
