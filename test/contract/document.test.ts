@@ -134,8 +134,7 @@ describe('The OpenAPI document', () => {
       const fits: (value: unknown) => boolean = alone.compile(type.schema);
       assert.ok(fits(example), name);
       assert.ok(!fits({ ...example, event: 'other' }), name);
-      const fields = Object.keys(type.schema.properties.data.properties ?? {});
-      assert.deepEqual(fields.sort(), Object.keys(example.data).sort(), name);
+      assert.deepEqual(Object.keys(type.schema.properties.data.properties), Object.keys(example.data), name);
     }
   });
 
