@@ -81,6 +81,6 @@ export async function createApp(config: Config, database: Database, logger: Logg
     });
   }
   // Relative to wherever the page was opened: Try it out works behind any host name and under the pages' own policy.
-  addDocsPages(app, buildDocument(app, '/'));
+  addDocsPages(app, buildDocument(app, '/'), config.publicUrl);
   return app;
 }
