@@ -138,12 +138,17 @@ function operationsOf(channel: Channel, commands: CommandDescription[]): Record<
   const on = ref(`channels/${channel}`);
   const send = (type: FrameType): void => {
     const { summary } = FRAMES[type];
-    operations[`${channel}.${type}`] = { action: 'send', channel: on, summary, messages: [ofChannel(channel, type)] };
+    operations[`${channel}.frame.${type}`] = {
+      action: 'send',
+      channel: on,
+      summary,
+      messages: [ofChannel(channel, type)],
+    };
   };
   for (const type of FRAME_TYPES) send(type);
   if (channel === 'websocket') {
     const summary = 'Shows a key in the first frame.';
-    operations['websocket.auth'] = {
+    operations['websocket.command.auth'] = {
       action: 'receive',
       channel: on,
       summary,
@@ -153,7 +158,7 @@ function operationsOf(channel: Channel, commands: CommandDescription[]): Record<
   }
   for (const { name, summary, rules } of commands) {
     const { asked, answered, refused } = namesOn(channel, name);
-    operations[`${channel}.${name}`] = {
+    operations[`${channel}.command.${name}`] = {
       action: 'receive',
       channel: on,
       summary,

@@ -59,10 +59,13 @@ export const FRAMES: Record<FrameType, FrameDescription> = {
 
 /** What each close code means and what a client does about it. */
 export const CLOSE_MEANINGS: Record<CloseCode, string> = {
-  [CLOSE.goingAway]: 'The server is going away, or cannot reach its database. Reconnect, with a growing wait, and resume.',
-  [CLOSE.invalidKey]: 'The key or ticket is missing, not valid, used, expired or revoked. Get a new one; do not just retry.',
+  [CLOSE.goingAway]:
+    'The server is going away, or cannot reach its database. Reconnect, with a growing wait, and resume.',
+  [CLOSE.invalidKey]:
+    'The key or ticket is missing, not valid, used, expired or revoked. Get a new one; do not just retry.',
   [CLOSE.noSuchRoom]: 'There is no such room.',
   [CLOSE.accessDenied]: 'This key may not do that. Do not retry.',
-  [CLOSE.limitExceeded]: 'Too many connections, too many failed attempts, or a flood of commands. Wait before you reconnect.',
+  [CLOSE.limitExceeded]:
+    'Too many connections, too many failed attempts, or a flood of commands. Wait before you reconnect.',
   [CLOSE.tooSlow]: 'You read too slowly: more than 1 MiB waited for you. Reconnect and resume.',
 };
