@@ -12,6 +12,7 @@ import { RateLimits } from '#libs/security';
 import { ApiModule } from './api.module.js';
 import { addDocsPages } from './docs-pages.js';
 import { ErrorFilter, sendError } from './error.filter.js';
+import { addExamplePage } from './example-page.js';
 import {
   addAccessLog,
   addEnvelope,
@@ -82,5 +83,6 @@ export async function createApp(config: Config, database: Database, logger: Logg
   }
   // Relative to wherever the page was opened: Try it out works behind any host name and under the pages' own policy.
   addDocsPages(app, buildDocument(app, '/'), config.publicUrl);
+  if (!config.production) addExamplePage(app);
   return app;
 }
