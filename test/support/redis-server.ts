@@ -14,11 +14,11 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
-/** Starts Redis on a free loopback port without persistence; undefined where `redis-server` is not installed. */
-export async function startRedisServer(): Promise<RedisServer | undefined> {
+/** Starts Redis on a free loopback port, or the one given, without persistence; undefined where it is not installed. */
+export async function startRedisServer(onPort?: number): Promise<RedisServer | undefined> {
   const binary = onPath('redis-server');
   if (!binary) return undefined;
-  const port = await freePort();
+  const port = onPort ?? (await freePort());
   const directory = mkdtempSync(join(tmpdir(), 'chatapi-redis-'));
   const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
   const server = spawn(binary, [...settings, '--dir', directory], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -66,7 +66,8 @@ function onPath(name: string): string | undefined {
   });
 }
 
-function freePort(): Promise<number> {
+/** A loopback port nobody listens on now. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer().once('error', reject);
     probe.listen(0, '127.0.0.1', () => {
