@@ -19,7 +19,7 @@ const lib = (...names) => `^libs/${anyOf(names)}/`;
 const npm = (...names) => `(^|/)node_modules/${anyOf(names)}/`;
 
 const FEATURE_NAMES = Object.keys(FEATURES);
-const LIB_NAMES = ['common', 'contracts', ...PLATFORM, ...FEATURE_NAMES];
+const LIB_NAMES = ['common', 'contracts', ...PLATFORM, ...FEATURE_NAMES, 'composition'];
 const TESTS = '\\.test(-support)?\\.ts$|^test/';
 const DOOR = '^libs/[^/]+/src/index\\.ts$';
 const OWN_CODE = '^(apps|libs)/|^ormconfig\\.ts$';
@@ -66,6 +66,12 @@ const direction = [
     { path: lib(...FEATURE_NAMES) },
   ),
   error('libs-below-apps', 'A lib knows no app.', { path: '^libs/' }, { path: '^apps/' }),
+  error(
+    'composition-for-apps-only',
+    'composition puts everything together: whoever it puts together does not know it.',
+    { path: '^libs/', pathNot: lib('composition') },
+    { path: lib('composition') },
+  ),
   error(
     'apps-stand-alone',
     'What two apps share is a lib.',

@@ -4,6 +4,12 @@ import { dataSourceOptions } from '#libs/database';
 import { EventEntity } from '#libs/events';
 import { DeliveryAttemptEntity, DeliveryEntity, ScheduledJobEntity } from '#libs/jobs';
 import { MessageEntity } from '#libs/messages';
+import {
+  EmailProviderEntity,
+  NotificationEntity,
+  NotificationInboxEntity,
+  NotificationSecretEntity,
+} from '#libs/notifications';
 import { UsedTicketEntity } from '#libs/realtime';
 import { RoomCounterEntity, RoomEntity, RoomMemberEntity } from '#libs/rooms';
 import { IdempotencyRecordEntity } from '#libs/security';
@@ -26,6 +32,10 @@ export default new DataSource(
     DeliveryEntity,
     DeliveryAttemptEntity,
     WebhookEndpointEntity,
+    NotificationEntity,
+    NotificationInboxEntity,
+    NotificationSecretEntity,
+    EmailProviderEntity,
     UsedTicketEntity,
   ]),
 );

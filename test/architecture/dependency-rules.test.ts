@@ -8,7 +8,8 @@ import { after, before, describe, it } from 'node:test';
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 const CRUISER = path.join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
 const CONFIG = ['.dependency-cruiser.cjs', 'tsconfig.json', 'tsconfig.dependencies.json'];
-const LIBS = 'common contracts config database jobs clients users rooms messages notifications webhooks'.split(' ');
+const LIBS =
+  'common contracts config database jobs clients users rooms messages notifications webhooks composition'.split(' ');
 const PACKAGES = ['pg', 'bull', 'typeorm', 'devtool', 'stray'];
 const MANIFEST = {
   name: 'tree',
@@ -27,6 +28,7 @@ const BROKEN: readonly Edge[] = [
   ['contracts-import-common-only', 'libs/contracts/src/up.ts', '#libs/database'],
   ['platform-below-features', 'libs/database/src/up.ts', '#libs/rooms'],
   ['libs-below-apps', 'libs/jobs/src/up.ts', '../../../apps/api/src/app.js'],
+  ['composition-for-apps-only', 'libs/rooms/src/all.ts', '#libs/composition'],
   ['apps-stand-alone', 'apps/worker/src/aside.ts', '../../api/src/app.js'],
   ['feature-line-clients', 'libs/clients/src/up.ts', '#libs/users'],
   ['feature-line-users', 'libs/users/src/up.ts', '#libs/rooms'],
@@ -63,6 +65,8 @@ const SOUND: readonly (readonly [from: string, imported: string])[] = [
   ['libs/common/src/any.test.ts', '../../rooms/src/rooms.repository.js'],
   ['test/e2e/any.test.ts', '../../libs/rooms/src/rooms.repository.js'],
   ['apps/api/src/down.ts', '#libs/rooms'],
+  ['apps/worker/src/down.ts', '#libs/composition'],
+  ['libs/composition/src/down.ts', '#libs/webhooks'],
 ];
 
 const EMPTY = [

@@ -14,6 +14,7 @@ import { createReferenceTables } from './references.js';
 export interface Server {
   readonly url: string;
   readonly pid: number;
+  readonly databaseUrl: string;
   stop(): Promise<void>;
 }
 
@@ -22,6 +23,9 @@ export class Bench {
   private readonly stops: (() => Promise<void>)[] = [];
   private readonly directory = mkdtempSync(join(tmpdir(), 'chatapi-bench-'));
   private adminUrl = '';
+  private subjects = 0;
+  /** The database of the newest {@link subject}. */
+  subjectUrl = '';
 
   async start(): Promise<void> {
     const postgres = await startEmbeddedPostgres({ dataDir: join(this.directory, 'data') });
@@ -34,40 +38,52 @@ export class Bench {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** Our server, as built, with its limits on and high. */
-  async subject(): Promise<Server> {
+  /** Our server, as built, on a database of its own, with its limits on and high. */
+  async subject(env: Record<string, string> = {}, execArgv: string[] = []): Promise<Server & { child: ChildProcess }> {
     const port = await freePort();
+    const databaseUrl = await this.database(`subject_${++this.subjects}`);
     const limit = '100000000/3600';
+    this.subjectUrl = databaseUrl;
     const child = fork('dist/apps/api/src/main.js', {
+      execArgv,
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       env: {
         ...process.env,
         PORT: String(port),
         HOST: '127.0.0.1',
-        DATABASE_URL: await this.database('subject'),
+        DATABASE_URL: databaseUrl,
         DATA_DIR: join(this.directory, 'subject'),
         LOG_LEVEL: 'warn',
         NODE_ENV: 'development',
         RATE_LIMIT_MESSAGES: limit,
         RATE_LIMIT_DEFAULT: limit,
         RATE_LIMIT_AUTHENTICATION: limit,
+        ...env,
       },
     });
     const url = `http://127.0.0.1:${port}`;
     await until(async () => (await fetch(`${url}/health/ready`)).ok);
-    return this.track(child, url);
+    return { ...this.track(child, url, databaseUrl), child };
   }
 
   /** A reference server with a pool of the given size. */
-  async reference(file: 'reference-r1' | 'reference-r2', poolSize: number): Promise<Server> {
+  async reference(
+    file: 'reference-r1' | 'reference-r2' | 'reference-notifications',
+    poolSize: number,
+  ): Promise<Server> {
     const port = await freePort();
-    const databaseUrl = await this.database(`${file.replace('-', '_')}_${poolSize}`);
+    const databaseUrl = await this.database(`${file.replaceAll('-', '_')}_${poolSize}`);
     await createReferenceTables(databaseUrl);
     const child = fork(new URL(`./${file}.js`, import.meta.url), {
       env: { ...process.env, PORT: String(port), DATABASE_URL: databaseUrl, POOL_SIZE: String(poolSize) },
     });
     await new Promise((resolve, reject) => child.once('message', resolve).once('exit', reject));
-    return this.track(child, `http://127.0.0.1:${port}`);
+    return this.track(child, `http://127.0.0.1:${port}`, databaseUrl);
+  }
+
+  /** Something else to end. */
+  onStop(stop: () => unknown): void {
+    this.stops.push(async () => void (await stop()));
   }
 
   /** The load generator in a process of its own. */
@@ -81,7 +97,7 @@ export class Bench {
       });
   }
 
-  private track(child: ChildProcess, url: string): Server {
+  private track(child: ChildProcess, url: string, databaseUrl = ''): Server {
     const stop = async (): Promise<void> => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const gone = new Promise((resolve) => child.once('exit', resolve));
@@ -89,10 +105,11 @@ export class Bench {
       await gone;
     };
     this.stops.push(stop);
-    return { url, pid: child.pid!, stop };
+    return { url, pid: child.pid!, databaseUrl, stop };
   }
 
-  private async database(name: string): Promise<string> {
+  /** An empty database of that name. */
+  async database(name: string): Promise<string> {
     const admin = new pg.Client({ connectionString: this.adminUrl });
     await admin.connect();
     await admin.query(`CREATE DATABASE bench_${name}`);
@@ -101,7 +118,8 @@ export class Bench {
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port nobody listens on. */
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => probe.once('listening', resolve));
   const { port } = probe.address() as { port: number };

@@ -4,10 +4,15 @@ import { after, before, describe, it } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import * as formats from 'ajv-formats';
 import { ERROR_STATUS } from '#libs/common';
+import { EVENT_NAMES, TEST_EVENT } from '#libs/contracts';
 import { aTenant, startApi, type TestApi } from '../support/api.js';
+import { PUBLIC_URL } from '../support/webhooks.js';
 import { operationsOf, readDocument, type DocumentedOperation, type Json } from '../support/document.js';
 
 const JSON_TYPE = 'application/json';
+
+/** POSTs whose path says it all. */
+const BODYLESS = /^POST .*\/(cancel|retry|read|redeliver)$/;
 
 describe('The OpenAPI document', () => {
   let api: TestApi;
@@ -90,7 +95,7 @@ describe('The OpenAPI document', () => {
       if (body) {
         assert.ok(body.example && Object.keys(body.example).length > 0, `${name}: no request example`);
         assert.equal(faults(body.schema, body.example), '', `${name}: the request example does not fit`);
-      } else assert.ok(method === 'GET' || method === 'DELETE', `${name}: no request body`);
+      } else assert.ok(method === 'GET' || method === 'DELETE' || BODYLESS.test(name), `${name}: no request body`);
     }
   });
 
@@ -107,6 +112,29 @@ describe('The OpenAPI document', () => {
       for (const [field, { description }] of fields) {
         assert.ok(description?.trim().length > 3, `${name}.${field} has no description`);
       }
+    }
+  });
+
+  it('has the payload of every event, with a valid example, as GET /webhooks/event-types has it', async () => {
+    const tenant = await aTenant(api);
+    const types = (await api.call('GET', '/webhooks/event-types', { key: tenant.key })).body.data.event_types;
+    const sections = Object.entries<Json>(document.webhooks);
+    assert.deepEqual(
+      sections.map(([name]) => name),
+      [...EVENT_NAMES, TEST_EVENT],
+    );
+    for (const [index, [name, { post }]] of sections.entries()) {
+      const { schema, example }: { schema: Json; example: Json } = post.requestBody.content[JSON_TYPE];
+      assert.equal(faults(schema, example), '', name);
+      assert.equal(example.event, name);
+      const type = types[index];
+      assert.deepEqual([type.name, type.description, type.example], [name, post.summary, example]);
+      const alone = new Ajv2020({ strict: false, allErrors: true });
+      formats.default.default(alone);
+      const fits: (value: unknown) => boolean = alone.compile(type.schema);
+      assert.ok(fits(example), name);
+      assert.ok(!fits({ ...example, event: 'other' }), name);
+      assert.deepEqual(Object.keys(type.schema.properties.data.properties ?? {}), Object.keys(example.data), name);
     }
   });
 
@@ -152,8 +180,37 @@ describe('The OpenAPI document', () => {
     await ask('GET /messages', '/messages');
     await ask('GET /messages/{message_id}', `/messages/${message.id}`);
     await ask('PUT /messages/{message_id}', `/messages/${message.id}`, { content: 'changed' });
+    const notification = await ask('POST /notifications', '/notifications', exampleOf('POST /notifications'));
+    await ask('POST /notifications/batch', '/notifications/batch', exampleOf('POST /notifications/batch'));
+    await ask('POST /notifications', '/notifications', {
+      type: 'websocket',
+      user_ids: [user.id],
+      content: 'hello',
+      email_fallback: { to_email: ['a@example.com'], subject: 'You missed something' },
+    });
+    await ask('GET /notifications', '/notifications');
+    await ask('GET /notifications/{notification_id}', `/notifications/${notification.id}`);
+    await ask('GET /notifications/analytics', '/notifications/analytics');
+    await ask('GET /notifications/webhook-secret', '/notifications/webhook-secret');
+    await ask('POST /notifications/{notification_id}/retry', `/notifications/${notification.id}/retry`);
+    await ask('POST /notifications/{notification_id}/cancel', `/notifications/${notification.id}/cancel`);
     await ask('GET /clients/me', '/clients/me');
     await ask('GET /clients/me/keys', '/clients/me/keys');
     await ask('POST /clients/me/keys', '/clients/me/keys', exampleOf('POST /clients/me/keys'));
+    const webhook = await ask('POST /webhooks', '/webhooks', { url: PUBLIC_URL, events: ['message.*'] });
+    await ask('GET /webhooks', '/webhooks');
+    await ask('GET /webhooks/event-types', '/webhooks/event-types');
+    await ask('GET /webhooks/{webhook_id}', `/webhooks/${webhook.id}`);
+    await ask('PUT /webhooks/{webhook_id}', `/webhooks/${webhook.id}`, { meta: { a: 1 } });
+    await ask('GET /webhooks/{webhook_id}/secret', `/webhooks/${webhook.id}/secret`);
+    await ask('POST /webhooks/{webhook_id}/rotate-secret', `/webhooks/${webhook.id}/rotate-secret`, {});
+    const delivery = await ask('POST /webhooks/{webhook_id}/test', `/webhooks/${webhook.id}/test`, {});
+    await ask('GET /webhooks/{webhook_id}/deliveries', `/webhooks/${webhook.id}/deliveries`);
+    await ask(
+      'GET /webhooks/{webhook_id}/deliveries/{delivery_id}',
+      `/webhooks/${webhook.id}/deliveries/${delivery.id}`,
+    );
+    const since = { since: '2024-01-01T00:00:00Z' };
+    await ask('POST /webhooks/{webhook_id}/recover', `/webhooks/${webhook.id}/recover`, since);
   });
 });

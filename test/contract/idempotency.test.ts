@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { aRoom, aTenant, aUser, startApi, type Reply, type TestApi } from '../support/api.js';
 import { creatorsOf } from '../support/document.js';
 import { assertError } from '../support/errors.js';
+import { aWebhook, PUBLIC_URL } from '../support/webhooks.js';
 
 /** How one creating POST is asked, and what counts its creations. */
 interface Case {
@@ -22,6 +23,8 @@ interface Case {
 }
 
 const person = () => ({ email: `${randomUUID()}@example.com`, username: randomUUID() });
+
+const mail = (content: string) => ({ type: 'email', to_email: 'user@example.com', subject: 'Welcome!', content });
 
 /** What each creating POST is asked with; one without an entry fails the suite. */
 const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
@@ -121,6 +124,66 @@ const CASES: Record<string, (api: TestApi) => Promise<Case>> = {
       other: { room_id: room, content: 'two' },
       refused: { room_id: room, content: 'one', reply_to: randomUUID() },
       count: () => rows(api, 'messages WHERE client_id = $1', tenant.id),
+    };
+  },
+  'POST /notifications': async (api) => {
+    const { id, key } = await aTenant(api);
+    return {
+      path: '/notifications',
+      key,
+      body: mail('one'),
+      other: mail('two'),
+      refused: { type: 'websocket', content: 'one', user_ids: [randomUUID()] },
+      count: () => rows(api, 'deliveries WHERE client_id = $1', id),
+    };
+  },
+  'POST /notifications/batch': async (api) => {
+    const { id, key } = await aTenant(api);
+    return {
+      path: '/notifications/batch',
+      key,
+      body: { notifications: [mail('one')] },
+      other: { notifications: [mail('two')] },
+      refused: { notifications: [mail('one'), { type: 'websocket', content: 'one', user_ids: [randomUUID()] }] },
+      count: () => rows(api, 'notifications WHERE client_id = $1', id),
+    };
+  },
+  'POST /webhooks': async (api) => {
+    const { id, key } = await aTenant(api);
+    const body = { url: PUBLIC_URL, events: ['message.*'] };
+    return {
+      path: '/webhooks',
+      key,
+      body,
+      other: { ...body, events: ['*'] },
+      refused: { ...body, room_ids: [randomUUID()] },
+      count: () => rows(api, 'webhook_endpoints WHERE client_id = $1', id),
+      secret: (reply) => reply.body.data.secret,
+    };
+  },
+  'POST /webhooks/{webhook_id}/test': async (api) => {
+    const tenant = await aTenant(api);
+    const { id } = await aWebhook(tenant);
+    return {
+      path: `/webhooks/${id}/test`,
+      key: tenant.key,
+      body: {},
+      other: { event: 'room.created' },
+      refused: { event: 'room.painted' },
+      count: () => rows(api, 'deliveries WHERE client_id = $1', tenant.id),
+    };
+  },
+  'POST /webhooks/{webhook_id}/rotate-secret': async (api) => {
+    const tenant = await aTenant(api);
+    const { id } = await aWebhook(tenant);
+    return {
+      path: `/webhooks/${id}/rotate-secret`,
+      key: tenant.key,
+      body: { grace_seconds: 600 },
+      other: { grace_seconds: 601 },
+      refused: { grace_seconds: 86_401 },
+      count: () => rows(api, 'webhook_endpoints WHERE client_id = $1 AND previous_secret IS NOT NULL', tenant.id),
+      secret: (reply) => reply.body.data.secret,
     };
   },
 };

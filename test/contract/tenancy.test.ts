@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import {
   aMessage,
+  aNotification,
   aRoom,
   aTenant,
   aUser,
@@ -13,6 +14,7 @@ import {
 } from '../support/api.js';
 import { fillPath, operationsOf, readDocument, type Json } from '../support/document.js';
 import { assertError } from '../support/errors.js';
+import { aTestDelivery, aWebhook, PUBLIC_URL } from '../support/webhooks.js';
 
 type Ids = Record<string, string>;
 
@@ -21,13 +23,29 @@ function comparable(reply: Reply): string {
   return reply.text.replace(/"(timestamp|request_id)":"[^"]*"/g, '"$1":""');
 }
 
+/** Whether a parameter is an id in the path; others, such as a kind of provider, are no one's. */
+function isId(parameter: { name: string; in: string }): boolean {
+  return parameter.in === 'path' && parameter.name.endsWith('_id');
+}
+
 /** One real id of a tenant for every path parameter the API has. */
 async function idsOf(tenant: TestTenant): Promise<Ids> {
   const [owner, member] = [await aUser(tenant), await aUser(tenant)];
   const room = await aRoom(tenant, owner, { member_ids: [member.id] });
   const message = await aMessage(tenant, owner, room);
   const key = await tenant.api.call('POST', '/clients/me/keys', { key: tenant.key, body: { scopes: ['users:read'] } });
-  return { room_id: room, user_id: member.id, message_id: message.id, key_id: key.body.data.id };
+  const notification = await aNotification(tenant);
+  const webhook = await aWebhook(tenant);
+  const delivery = await aTestDelivery(tenant, webhook.id);
+  return {
+    room_id: room,
+    user_id: member.id,
+    message_id: message.id,
+    key_id: key.body.data.id,
+    notification_id: notification.id,
+    webhook_id: webhook.id,
+    delivery_id: delivery,
+  };
 }
 
 describe("Another tenant's ids answer like ids that never existed", () => {
@@ -66,6 +84,8 @@ describe("Another tenant's ids answer like ids that never existed", () => {
       'PUT /users/{user_id}': { full_name: 'Changed' },
       'PUT /rooms/{room_id}': { name: 'Changed' },
       'PUT /messages/{message_id}': { content: 'changed' },
+      'PUT /webhooks/{webhook_id}': { description: 'Changed' },
+      'POST /webhooks/{webhook_id}/test': {},
     };
     const operation = operationsOf(document).find((one) => one.name === name)!;
     return bodies[name] ?? operation.spec.requestBody?.content['application/json'].example;
@@ -75,13 +95,13 @@ describe("Another tenant's ids answer like ids that never existed", () => {
   const USER_KEY_ONLY = ['POST /rooms/{room_id}/read'];
 
   it('in every path parameter of every operation, one by one and all at once', async () => {
-    const withIds = operationsOf(document).filter(({ parameters }) => parameters.some((one) => one.in === 'path'));
+    const withIds = operationsOf(document).filter(({ parameters }) => parameters.some(isId));
     assert.ok(withIds.length >= 15);
     const user = await aUser(a);
     for (const { name, method, path, parameters } of withIds) {
       const key = USER_KEY_ONLY.includes(name) ? user.key : a.key;
       const body = USER_KEY_ONLY.includes(name) ? { seq: 1 } : bodyOf(name);
-      const names = parameters.filter((one) => one.in === 'path').map((one) => one.name);
+      const names = parameters.filter(isId).map((one) => one.name);
       for (const swapped of [names, ...names.map((one) => [one])]) {
         const real = Object.fromEntries(swapped.map((one) => [one, foreign[one]!]));
         for (const one of names) assert.ok(foreign[one], `${name}: no real id for ${one}; add one to idsOf`);
@@ -94,7 +114,7 @@ describe("Another tenant's ids answer like ids that never existed", () => {
   it('by a user key as well', async () => {
     const user = await aUser(a);
     for (const { name, method, path, parameters, spec } of operationsOf(document)) {
-      const names = parameters.filter((one) => one.in === 'path').map((one) => one.name);
+      const names = parameters.filter(isId).map((one) => one.name);
       if (names.length === 0 || /Needs a client key/.test(spec.description)) continue;
       const bodies: Record<string, unknown> = {
         'POST /rooms/{room_id}/join': {},
@@ -120,6 +140,21 @@ describe("Another tenant's ids answer like ids that never existed", () => {
       ['POST', `/rooms/${own['room_id']}/leave`, 'user_id', (id) => ({ user_id: id })],
       ['POST', `/rooms/${own['room_id']}/members`, 'user_id', (id) => ({ user_ids: [own['user_id'], id] })],
       ['POST', '/users/login', 'user_id', (id) => ({ user_id: id })],
+      ['POST', '/notifications', 'room_id', (id) => ({ type: 'websocket', content: 'x', room_id: id })],
+      [
+        'POST',
+        '/notifications',
+        'user_id',
+        (id) => ({ type: 'websocket', content: 'x', user_ids: [own['user_id'], id] }),
+      ],
+      [
+        'POST',
+        '/notifications/batch',
+        'user_id',
+        (id) => ({ notifications: [{ type: 'websocket', content: 'x', user_ids: [id] }] }),
+      ],
+      ['POST', '/webhooks', 'room_id', (id) => ({ url: PUBLIC_URL, events: ['*'], room_ids: [own['room_id'], id] })],
+      ['PUT', `/webhooks/${own['webhook_id']}`, 'room_id', (id) => ({ room_ids: [id] })],
     ];
     for (const [method, path, name, body] of cases) {
       const ask = (ids: Ids) => api.call(method, path, { key: a.key, body: body(ids['id']!) });
@@ -139,6 +174,8 @@ describe("Another tenant's ids answer like ids that never existed", () => {
       ['sender_id', '/messages', 'user_id'],
       ['reply_to', '/messages', 'message_id'],
       ['user_id', '/rooms', 'user_id'],
+      ['room_id', '/notifications', 'room_id'],
+      ['recipient', '/notifications', 'user_id'],
     ];
     for (const [name, list, kind] of filters) {
       const replies = [await ask(name!, list!, foreign[kind!]!), await ask(name!, list!, randomUUID())];

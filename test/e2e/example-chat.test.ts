@@ -91,6 +91,7 @@ describe('The example chat in a real browser', { skip }, () => {
     await anna.locator('#text').pressSequentially('I am wri');
     await ben.locator('#typing', { hasText: 'Anna is typing' }).waitFor();
     await ben.locator('.person.online', { hasText: 'Anna' }).waitFor();
+    await anna.locator('.person.online', { hasText: 'Ben' }).waitFor();
     await picture(ben, 'chat-typing');
 
     for (const cut of [

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { Database } from '#libs/database';
 import { call } from '../support/api.js';
 import { until } from '../support/concurrency.js';
 
@@ -54,9 +56,9 @@ describe('Starting and stopping', () => {
     return { child, output: () => output, exit };
   }
 
-  async function start(dataDir: string): Promise<Running> {
+  async function start(dataDir: string, env: Record<string, string> = {}): Promise<Running> {
     const port = await freePort();
-    const running = { ...run({ DATA_DIR: dataDir, PORT: `${port}` }), url: `http://127.0.0.1:${port}` };
+    const running = { ...run({ DATA_DIR: dataDir, PORT: `${port}`, ...env }), url: `http://127.0.0.1:${port}` };
     await until('it is ready', async () => {
       assert.equal(running.child.exitCode, null, running.output());
       return (await fetch(`${running.url}/health/ready`).catch(() => undefined))?.status === 200;
@@ -111,6 +113,52 @@ describe('Starting and stopping', () => {
     third.child.kill('SIGINT');
     assert.equal(await third.exit, 0);
     assert.deepEqual(processesOf(dataDir), []);
+  });
+
+  it('finishes a request that is running when SIGTERM comes, then ends with 0', async () => {
+    const name = `stopping_${randomUUID().replaceAll('-', '')}`;
+    const server = process.env['TEST_DATABASE_URL']!;
+    const admin = new Database(server, { max: 1 });
+    await admin.query(`CREATE DATABASE ${name} TEMPLATE template0`);
+    const databaseUrl = server.replace(/\/[^/?]+(\?|$)/, `/${name}$1`);
+    const database = new Database(databaseUrl, { max: 2 });
+    try {
+      const running = await start(aDirectory(), { DATABASE_URL: databaseUrl });
+      const { body } = await register(running.url, 'Running');
+      const key = body.data.master_api_key as string;
+      const post = (path: string, fields: object) =>
+        call(`${running.url}/api/v1${path}`, 'POST', { key, body: fields });
+      const room = (await post('/rooms', { name: 'A room' })).body.data.id as string;
+      const holder = await database.pool.connect();
+      await holder.query('BEGIN');
+      await holder.query('SELECT 1 FROM room_counters FOR UPDATE');
+      const sent = post('/messages', { room_id: room, content: 'on the way' });
+      await until('the send waits for the room', async () => {
+        const waiting = await database.query(
+          `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        return waiting.length > 0;
+      });
+      running.child.kill('SIGTERM');
+      await until('nothing new is taken', () =>
+        fetch(`${running.url}/health/ready`).then(
+          ({ status }) => status === 503,
+          () => true,
+        ),
+      );
+      assert.equal(running.child.exitCode, null, 'it waits for what is running');
+      await holder.query('COMMIT');
+      holder.release();
+      const answer = await sent;
+      assert.equal(answer.status, 201, answer.text);
+      assert.equal(await running.exit, 0, running.output());
+      const stored = await database.query('SELECT 1 FROM messages WHERE id = $1', [answer.body.data.id]);
+      assert.equal(stored.length, 1);
+    } finally {
+      await database.close();
+      await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
+      await admin.close();
+    }
   });
 
   it('says in one sentence that the port is taken, and leaves no database', async () => {

@@ -48,7 +48,12 @@ export function testDatabaseUrl(): string {
 /** Starts the application; limits are off unless the environment given says otherwise. */
 export async function startApi(env: Record<string, string> = {}, databaseUrl = testDatabaseUrl()): Promise<TestApi> {
   const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-test-'));
-  const off = { RATE_LIMIT_AUTHENTICATION: 'off', RATE_LIMIT_MESSAGES: 'off', RATE_LIMIT_DEFAULT: 'off' };
+  const off = {
+    RATE_LIMIT_AUTHENTICATION: 'off',
+    RATE_LIMIT_MESSAGES: 'off',
+    RATE_LIMIT_NOTIFICATIONS: 'off',
+    RATE_LIMIT_DEFAULT: 'off',
+  };
   const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', JOBS: 'off', ...off, ...env });
   const database = new Database(databaseUrl, { onError: () => undefined });
   const app = await createApp(config, database, createLogger(config.logLevel));
@@ -131,6 +136,17 @@ export async function aRoom(
 /** Sends a message; answers it. */
 export async function aMessage(tenant: TestTenant, sender: TestUser, roomId: string, content = 'hello') {
   const reply = await tenant.api.call('POST', '/messages', { key: sender.key, body: { room_id: roomId, content } });
+  assert.equal(reply.status, 201, reply.text);
+  return reply.body.data;
+}
+
+/** The least a notification of a type needs. */
+const LEAST = { type: 'email', to_email: 'user@example.com', subject: 'Welcome!', content: '<h1>Welcome</h1>' };
+
+/** Creates a notification, an e-mail unless its fields say otherwise; answers it. */
+export async function aNotification(tenant: TestTenant, fields: Record<string, unknown> = {}) {
+  const body = fields['type'] === undefined || fields['type'] === 'email' ? { ...LEAST, ...fields } : fields;
+  const reply = await tenant.api.call('POST', '/notifications', { key: tenant.key, body });
   assert.equal(reply.status, 201, reply.text);
   return reply.body.data;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Agent, request } from 'node:http';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Reply } from './api.js';
 
 /** Runs the work for every item, at most `width` at a time; answers in the order of the items. */
@@ -21,12 +21,12 @@ export async function inParallel<T, R>(
   return results;
 }
 
-/** Waits until the condition holds; fails after `ms`. */
+/** Waits until the condition holds, looking every 2 ms so that what is waited for has the processor; fails after `ms`. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
   const end = Date.now() + ms;
   while (!(await condition())) {
     assert(Date.now() < end, `waited in vain: ${what}`);
-    await turn();
+    await delay(2);
   }
 }
 

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { aMessage, aRoom, aTenant, aUser, type TestApi } from './api.js';
+import { newId } from '#libs/common';
+import { SecretBox } from '#libs/security';
+import { aMessage, aNotification, aRoom, aTenant, aUser, type TestApi } from './api.js';
+import { aTestDelivery, aWebhook } from './webhooks.js';
 
 /** Rows of one list, in a tenant of their own. */
 export interface SeededList {
@@ -52,6 +55,29 @@ export const LIST_SEEDS: Record<string, Seed> = {
         void (await api.database.query('UPDATE api_keys SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
     };
   },
+  'GET /clients/email-providers': async (api) => {
+    const tenant = await aTenant(api);
+    const config = api.app.get(SecretBox).seal(JSON.stringify({ provider_type: 'smtp', password: 'planted-secret' }));
+    let inserted = 0;
+    return {
+      path: '/clients/email-providers',
+      key: tenant.key,
+      idOf: byId,
+      createdField: 'created_at',
+      // There are fewer kinds than the suite wants rows.
+      insert: async () =>
+        void (await api.database.query(
+          `INSERT INTO email_providers (client_id, provider_type, id, config, is_primary, is_bulk, default_from_email,
+             created_at, updated_at) VALUES ($1, $2, $3, $4, false, false, 'a@example.com', now(), now())`,
+          [tenant.id, `kind-${++inserted}`, newId(), config],
+        )),
+      tie: async (at) =>
+        void (await api.database.query('UPDATE email_providers SET created_at = $2 WHERE client_id = $1', [
+          tenant.id,
+          at,
+        ])),
+    };
+  },
   'GET /users': async (api) => {
     const tenant = await aTenant(api);
     return {
@@ -95,6 +121,73 @@ export const LIST_SEEDS: Record<string, Seed> = {
       insert: async () => void (await aMessage(tenant, user, room)),
       tie: async (at) =>
         void (await api.database.query('UPDATE messages SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
+    };
+  },
+  'GET /notifications': async (api) => {
+    const tenant = await aTenant(api);
+    return {
+      path: '/notifications',
+      key: tenant.key,
+      idOf: byId,
+      createdField: 'created_at',
+      insert: async () => void (await aNotification(tenant)),
+      tie: async (at) =>
+        void (await api.database.query('UPDATE notifications SET created_at = $2 WHERE client_id = $1', [
+          tenant.id,
+          at,
+        ])),
+    };
+  },
+  'GET /webhooks': async (api) => {
+    const tenant = await aTenant(api);
+    return {
+      path: '/webhooks',
+      key: tenant.key,
+      idOf: byId,
+      createdField: 'created_at',
+      insert: async () => void (await aWebhook(tenant)),
+      tie: async (at) =>
+        void (await api.database.query('UPDATE webhook_endpoints SET created_at = $2 WHERE client_id = $1', [
+          tenant.id,
+          at,
+        ])),
+    };
+  },
+  'GET /users/me/notifications': async (api) => {
+    const tenant = await aTenant(api);
+    const user = await aUser(tenant);
+    return {
+      path: '/users/me/notifications',
+      key: user.key,
+      idOf: byId,
+      createdField: 'created_at',
+      // As the delivery does it, which runs in no process of these tests.
+      insert: async () => {
+        const { id } = await aNotification(tenant, { type: 'websocket', user_ids: [user.id], content: 'hello' });
+        await api.database.query(
+          `INSERT INTO notification_inbox (client_id, user_id, notification_id, created_at)
+           SELECT client_id, $2, id, created_at FROM notifications WHERE client_id = $1 AND id = $3`,
+          [tenant.id, user.id, id],
+        );
+      },
+      tie: async (at) =>
+        void (await api.database.query('UPDATE notification_inbox SET created_at = $2 WHERE client_id = $1', [
+          tenant.id,
+          at,
+        ])),
+    };
+  },
+  'GET /webhooks/{webhook_id}/deliveries': async (api) => {
+    const tenant = await aTenant(api);
+    const { id } = await aWebhook(tenant);
+    return {
+      path: `/webhooks/${id}/deliveries`,
+      key: tenant.key,
+      idOf: byId,
+      createdField: 'created_at',
+      insert: async () => void (await aTestDelivery(tenant, id)),
+      tie: async (at) =>
+        void (await api.database.query('UPDATE deliveries SET created_at = $2 WHERE client_id = $1', [tenant.id, at])),
     };
   },
 };

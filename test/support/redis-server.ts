@@ -14,7 +14,7 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
-/** Starts Redis on a free loopback port, or the one given, without persistence; undefined where it is not installed. */
+/** Starts Redis on a loopback port, a free one by default, without persistence; undefined where it is not installed. */
 export async function startRedisServer(onPort?: number): Promise<RedisServer | undefined> {
   const binary = onPath('redis-server');
   if (!binary) return undefined;

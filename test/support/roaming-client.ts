@@ -13,6 +13,7 @@ export class RoamingClient {
   socket: TestSocket | undefined;
   private readonly running: Promise<void>;
   private stopped = false;
+  private isCut = false;
   private fault: unknown;
 
   constructor(
@@ -25,18 +26,32 @@ export class RoamingClient {
     this.running = this.roam().catch((error: unknown) => void (this.fault = error));
   }
 
+  /** Cuts its connection, which it comes back from. */
+  cut(): void {
+    this.isCut = true;
+    this.socket?.close();
+  }
+
+  /** Throws what went wrong, if anything did. */
+  check(): void {
+    if (this.fault) throw this.fault;
+  }
+
   async stop(): Promise<void> {
     this.stopped = true;
-    this.socket?.close();
+    this.cut();
     await this.running;
-    if (this.fault) throw this.fault;
+    this.check();
   }
 
   private async roam(): Promise<void> {
     while (!this.stopped) {
+      this.isCut = false;
       const socket = connect(this.url, this.way, { token: this.user.key });
       this.socket = socket;
-      await until('an answer', () => socket.closed !== undefined || socket.frames.length > 0, 60_000);
+      // One that was cut before it was open never says that it closed.
+      const isDecided = () => this.isCut || socket.closed !== undefined || socket.frames.length > 0;
+      await until('an answer', async () => (await delay(2), isDecided()), 60_000);
       if (socket.frames[0]?.type === 'connection_status') {
         this.reconnects++;
         await this.follow(socket);
@@ -51,7 +66,7 @@ export class RoamingClient {
     if (!reply) return;
     let heard = 0;
     let read = 0;
-    while (!this.stopped && socket.closed === undefined) {
+    while (!this.stopped && !this.isCut && socket.closed === undefined) {
       for (; read < socket.frames.length; read++) {
         const frame = socket.frames[read]!;
         if (frame.type === 'resync') return;

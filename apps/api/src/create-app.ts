@@ -3,13 +3,14 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { DtoPipe } from '#libs/common';
+import { AppModule } from '#libs/composition';
 import type { Config } from '#libs/config';
 import type { Database } from '#libs/database';
 import { MessageWriter } from '#libs/messages';
 import { Health, Metrics, NestLogger } from '#libs/observability';
 import { Commands, SocketAdapter, SocketServer } from '#libs/realtime';
 import { RateLimits } from '#libs/security';
-import { ApiModule } from './api.module.js';
+import { EventTypes } from '#libs/webhooks';
 import { addDocsPages } from './docs-pages.js';
 import { ErrorFilter, sendError } from './error.filter.js';
 import { addExamplePage } from './example-page.js';
@@ -25,6 +26,7 @@ import {
   writeHeaders,
 } from './http-hooks.js';
 import { buildDocument } from './openapi-document.js';
+import { eventTypesOf } from './openapi-webhooks.js';
 import { addOperations } from './operations.js';
 
 /** Builds the whole HTTP application on a migrated database; used by main, the tests and the document dump. */
@@ -45,7 +47,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 500 },
   });
   const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(
-    ApiModule.compose(config, database, logger),
+    AppModule.compose(config, database, logger),
     adapter,
     {
       logger: new NestLogger(logger),
@@ -60,7 +62,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
   refuseWhileStopping(fastify, health, logger);
   parseJsonOnly(fastify);
   addEnvelope(fastify);
-  addHeaders(fastify, limits);
+  addHeaders(fastify, limits, health);
   addAccessLog(fastify, logger, metrics);
   addOperations(fastify, { database, health, metrics, limits, writer: app.get(MessageWriter) });
   app.setGlobalPrefix(API_PREFIX);
@@ -82,7 +84,9 @@ export async function createApp(config: Config, database: Database, logger: Logg
     });
   }
   // Relative to wherever the page was opened: Try it out works behind any host name and under the pages' own policy.
-  addDocsPages(app, buildDocument(app, '/'), config.publicUrl);
+  const document = buildDocument(app, '/');
+  addDocsPages(app, document, config.publicUrl);
+  app.get(EventTypes).publish(eventTypesOf(document));
   if (!config.production) addExamplePage(app);
   return app;
 }

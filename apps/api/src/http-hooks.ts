@@ -62,9 +62,11 @@ export function writeHeaders(request: FastifyRequest, reply: FastifyReply, limit
 }
 
 /** X-Request-Id on every answer, the rate limit headers on every API answer. */
-export function addHeaders(fastify: FastifyInstance, limits: RateLimits): void {
+export function addHeaders(fastify: FastifyInstance, limits: RateLimits, health: Health): void {
   fastify.addHook('onSend', (request, reply, payload, done) => {
     writeHeaders(request, reply, limits);
+    // A connection kept open after its running request would hold up the end of the process.
+    if (health.stopping) reply.header('Connection', 'close');
     done(null, payload);
   });
 }

@@ -1,9 +1,10 @@
 import type { INestApplication, Type } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import { ERROR_STATUS, ROUTE_ANSWER, type ErrorCode, type RouteAnswer } from '#libs/common';
+import { ERROR_STATUS, ROUTE_ANSWER, wholeExample, type ErrorCode, type RouteAnswer } from '#libs/common';
 import { rulesOf, type RouteRules } from '#libs/security';
 import { errorSchema, exampleOf, inOpenApi31, paginationSchema, type Schema } from './openapi-schemas.js';
+import { addWebhooks } from './openapi-webhooks.js';
 
 const METHODS = ['get', 'post', 'put', 'delete'] as const;
 
@@ -123,7 +124,8 @@ function successResponse(answer: RouteAnswer, schemas: Record<string, Schema>): 
 function describe(operation: Operation, handler: Handler, schemas: Record<string, Schema>): void {
   const { answer, rules } = handler;
   for (const parameter of operation.parameters ?? []) {
-    if (parameter.in !== 'path') continue;
+    // A path parameter that is no id says itself what it is.
+    if (parameter.in !== 'path' || !parameter.name.endsWith('_id')) continue;
     parameter.schema = { type: 'string', format: 'uuid' };
     parameter.description = `Identifier of the ${parameter.name.replace(/_id$/, '')}.`;
   }
@@ -160,7 +162,7 @@ export function buildDocument(app: INestApplication, server: string): OpenAPIObj
   const base = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('ChatAPI')
-    .setDescription('Multi-tenant chat behind one REST API: clients, users, rooms and messages.')
+    .setDescription('Multi-tenant chat behind one REST API: clients, users, rooms, messages and webhooks.')
     .setVersion('1.0.0')
     .setLicense('MIT', 'https://opensource.org/license/mit')
     .addServer(server)
@@ -175,6 +177,10 @@ export function buildDocument(app: INestApplication, server: string): OpenAPIObj
   const schemas = (components.schemas ??= {}) as Record<string, Schema>;
   // The plugin publishes the classes that carry pages and answers; the envelope says what they hold.
   for (const name of ['Page', 'JsonPage', 'Answer']) delete schemas[name];
+  for (const [name, schema] of Object.entries(schemas)) {
+    const example = wholeExample(name);
+    if (example) schema.example = example;
+  }
   schemas['Error'] = errorSchema;
   schemas['Pagination'] = paginationSchema;
   (components as Record<string, unknown>)['headers'] = {
@@ -186,5 +192,6 @@ export function buildDocument(app: INestApplication, server: string): OpenAPIObj
       if (operation) describe(operation, handlers.get(operation.operationId)!, schemas);
     }
   }
+  addWebhooks(document);
   return inOpenApi31(document) as OpenAPIObject;
 }

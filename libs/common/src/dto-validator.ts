@@ -1,6 +1,8 @@
 import 'reflect-metadata';
 import { getMetadataStorage, type ValidationArguments, type ValidatorConstraintInterface } from 'class-validator';
-import { invalid, type FieldError } from './errors.js';
+import { ApiError, invalid, type FieldError } from './errors.js';
+import { nestedRule, type NestedRule } from './nested-fields.js';
+import { variantOf, type VariantRule } from './variant.js';
 
 /** A DTO class. */
 export type DtoClass<T extends object = object> = new () => T;
@@ -10,6 +12,9 @@ interface CompiledField {
   conditions: ((object: object, value: unknown) => boolean)[];
   rules: { rule: ValidatorConstraintInterface; constraints: unknown[] }[];
   coerce: (text: string) => unknown;
+  /** Of a field that holds other DTOs: the value with declared fields only; throws the 422 of its inside. */
+  nested: ((value: unknown) => unknown) | undefined;
+  variant: VariantRule | undefined;
 }
 
 /** Turns raw input into an instance of the DTO holding its declared fields only, or throws the 422. */
@@ -31,7 +36,9 @@ function compileFields(dto: DtoClass): CompiledField[] {
     let field = fields.get(name);
     if (!field) {
       const type: unknown = Reflect.getMetadata('design:type', dto.prototype as object, name);
-      field = { name, conditions: [], rules: [], coerce: coercion(type) };
+      const rule = nestedRule(dto.prototype as object, name);
+      const variant = variantOf(dto.prototype as object, name);
+      field = { name, conditions: [], rules: [], coerce: coercion(type), nested: rule && nestedParser(rule), variant };
       fields.set(name, field);
     }
     if (metadata.type === 'conditionalValidation') {
@@ -45,6 +52,71 @@ function compileFields(dto: DtoClass): CompiledField[] {
     }
   }
   return [...fields.values()];
+}
+
+/** Parses what a field holds by the DTO of its rule; faults are named by their path inside the field. */
+function nestedParser({ dto, items }: NestedRule): (value: unknown) => unknown {
+  let parser: DtoParser<object> | undefined;
+  const parse = (value: unknown, path: string, errors: FieldError[]): unknown => {
+    if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+      errors.push({ field: path, message: 'must be an object' });
+      return undefined;
+    }
+    try {
+      return (parser ??= compileDto(dto(), 'body'))(value);
+    } catch (error) {
+      if (!(error instanceof ApiError) || !error.errors) throw error;
+      for (const { field, message } of error.errors) {
+        errors.push({ field: `${path}.${field}`, message: message.slice(field.length).trimStart() });
+      }
+      return undefined;
+    }
+  };
+  return (value) => {
+    const errors: FieldError[] = [];
+    let result: unknown;
+    if (!items) result = parse(value, '', errors);
+    else if (!Array.isArray(value) || value.length < items.min || value.length > items.max) {
+      errors.push({ field: '', message: `must be an array of ${items.min} to ${items.max} objects` });
+    } else result = value.map((item, index) => parse(item, `[${index}]`, errors));
+    if (errors.length > 0) throw invalid(...errors);
+    return result;
+  };
+}
+
+const NO_ERRORS: FieldError[] = [];
+const PATH = /^(?:\[\d+\]|\.\w+)+(?= )/;
+
+/** The errors of a field's fault: one for each line, named by the path the line begins with. */
+function errorsOf(name: string, fault: string): FieldError[] {
+  return fault.split('\n').map((line) => {
+    const path = PATH.exec(line)?.[0] ?? '';
+    return { field: name + path, message: path ? name + line : `${name} ${line}` };
+  });
+}
+
+/** Checks a field and puts its value into the result; answers what is wrong. */
+function take(field: CompiledField, result: Record<string, unknown>, value: unknown): FieldError[] {
+  const fault = faultOf(field, result, value);
+  if (fault !== undefined) return errorsOf(field.name, fault);
+  if (value === undefined) return NO_ERRORS;
+  if (field.variant && value !== null) {
+    const read = readVariant(field.name, field.variant, value as Record<string, unknown>);
+    if (Array.isArray(read)) return read;
+    result[field.name] = read;
+    return NO_ERRORS;
+  }
+  const skipped = value === null || !field.nested || field.conditions.some((condition) => !condition(result, value));
+  try {
+    result[field.name] = skipped ? value : field.nested!(value);
+    return NO_ERRORS;
+  } catch (error) {
+    if (!(error instanceof ApiError) || !error.errors) throw error;
+    return error.errors.map(({ field: path, message }) => ({
+      field: field.name + path,
+      message: `${field.name}${path} ${message}`,
+    }));
+  }
 }
 
 function faultOf(field: CompiledField, object: object, value: unknown): string | undefined {
@@ -76,11 +148,31 @@ export function compileDto<T extends object>(dto: DtoClass<T>, source: 'body' | 
       let value = Object.hasOwn(input, field.name) ? input[field.name] : undefined;
       if (source === 'query' && typeof value === 'string') value = field.coerce(value);
       if (value === undefined) value = result[field.name];
-      const fault = faultOf(field, result, value);
-      if (fault !== undefined) (errors ??= []).push({ field: field.name, message: `${field.name} ${fault}` });
-      else if (value !== undefined) result[field.name] = value;
+      const faults = take(field, result, value);
+      if (faults.length > 0) (errors ??= []).push(...faults);
     }
     if (errors) throw invalid(...errors);
     return result as T;
   };
+}
+
+const variantParsers = new WeakMap<DtoClass, DtoParser<object>>();
+
+/** The object read by the class it names, or what is wrong with it. */
+function readVariant(name: string, rule: VariantRule, value: Record<string, unknown>): object | FieldError[] {
+  const chosen = Object.hasOwn(value, rule.discriminator) ? value[rule.discriminator] : undefined;
+  const field = `${name}.${rule.discriminator}`;
+  if (typeof chosen !== 'string' || !Object.hasOwn(rule.classes, chosen)) {
+    const message = chosen === undefined ? 'is required' : `must be one of ${Object.keys(rule.classes).join(', ')}`;
+    return [{ field, message: `${field} ${message}` }];
+  }
+  const dto = rule.classes[chosen]!;
+  let parser = variantParsers.get(dto);
+  if (!parser) variantParsers.set(dto, (parser = compileDto(dto, 'body')));
+  try {
+    return parser(value);
+  } catch (error) {
+    if (!(error instanceof ApiError) || !error.errors) throw error;
+    return error.errors.map((one) => ({ field: `${name}.${one.field}`, message: `${name}.${one.message}` }));
+  }
 }

@@ -3,7 +3,10 @@ import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { ValidateBy, ValidateIf } from 'class-validator';
 import { isUuid } from './ids.js';
 
-/** A field's check: returns what is wrong with the value, or undefined. The text completes "<field> …". */
+/**
+ * A field's check: returns what is wrong with the value, or undefined. The text completes "<field> …"; a line that begins
+ * with a path (`[2] must …`, `.port must …`) names that part of the value, and there may be several lines.
+ */
 export type FieldCheck = (value: unknown) => string | undefined;
 
 /** One decorator = one class-validator rule + its part of the OpenAPI schema. */
@@ -69,6 +72,42 @@ export function Text(min: number, max: number, schema: ApiPropertyOptions = {}):
   return Field('text', check, { type: 'string', minLength: min, maxLength: max, ...schema } as ApiPropertyOptions);
 }
 
+// eslint-disable-next-line no-control-regex -- these are what is refused
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
+
+/** One line of `min` to `max` characters, fit for a mail header: no line breaks or other control characters. */
+export function Line(min: number, max: number, schema: ApiPropertyOptions = {}): PropertyDecorator {
+  const check: FieldCheck = (value) =>
+    typeof value !== 'string'
+      ? 'must be a string'
+      : (lengthFault(value, min, max) ??
+        textFault(value) ??
+        (CONTROL.test(value) ? 'must not contain line breaks or control characters' : undefined));
+  return Field('line', check, { type: 'string', minLength: min, maxLength: max, ...schema } as ApiPropertyOptions);
+}
+
+/** What a masked secret starts with. */
+export const SECRET_MASK = '****';
+
+/** A secret as it is shown: the last four characters of one that is long enough to keep the rest. */
+export function maskSecret(secret: string): string {
+  return SECRET_MASK + (secret.length >= 12 ? secret.slice(-4) : '');
+}
+
+/** A secret of `min` to `max` characters; what it is shown as is not taken for it. */
+export function Secret(min: number, max: number, schema: ApiPropertyOptions = {}): PropertyDecorator {
+  const check: FieldCheck = (value) => {
+    if (typeof value !== 'string') return 'must be a string';
+    if (value.startsWith(SECRET_MASK)) return 'must be the secret itself, not what it is shown as';
+    return (
+      lengthFault(value, min, max) ??
+      textFault(value) ??
+      (CONTROL.test(value) ? 'must not contain line breaks or control characters' : undefined)
+    );
+  };
+  return Field('secret', check, { type: 'string', minLength: min, maxLength: max, ...schema } as ApiPropertyOptions);
+}
+
 /** A UUID. */
 export function Id(schema: ApiPropertyOptions = {}): PropertyDecorator {
   const check: FieldCheck = (value) => (isUuid(value) ? undefined : 'must be a UUID');
@@ -81,7 +120,7 @@ export function Id(schema: ApiPropertyOptions = {}): PropertyDecorator {
 }
 
 /** A list of `min` to `max` different UUIDs. */
-export function Ids(min: number, max: number): PropertyDecorator {
+export function Ids(min: number, max: number, schema: ApiPropertyOptions = {}): PropertyDecorator {
   const check: FieldCheck = (value) => {
     if (!Array.isArray(value)) return 'must be an array of UUIDs';
     if (value.length < min || value.length > max) return `must have ${min} to ${max} items`;
@@ -93,6 +132,7 @@ export function Ids(min: number, max: number): PropertyDecorator {
     minItems: min,
     maxItems: max,
     example: ['0198c0de-1111-7000-8000-000000000001'],
+    ...schema,
   } as ApiPropertyOptions);
 }
 
@@ -179,10 +219,14 @@ export function Meta(): PropertyDecorator {
 const EMAIL =
   /^[\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-]+@[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?(?:\.[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?)+$/u;
 
+/** Whether the value is an e-mail address of at most 254 characters. */
+export function isEmail(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 254 && EMAIL.test(value);
+}
+
 /** An e-mail address of at most 254 characters. */
 export function Email(): PropertyDecorator {
-  const check: FieldCheck = (value) =>
-    typeof value === 'string' && value.length <= 254 && EMAIL.test(value) ? undefined : 'must be an e-mail address';
+  const check: FieldCheck = (value) => (isEmail(value) ? undefined : 'must be an e-mail address');
   return Field('email', check, {
     type: 'string',
     format: 'email',

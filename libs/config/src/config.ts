@@ -52,12 +52,28 @@ function isCidr(text: string): boolean {
 
 type Env = Record<string, string | undefined>;
 
+/** Variables that begin so are ours: one we do not know is a misspelt one. */
+const OUR_PREFIXES = /^(RATE_LIMIT|WS|WEBHOOK|NOTIFICATION|EGRESS|USER_KEY|CORS)_/;
+/** What Kubernetes and Docker links add for a service that happens to be called so. */
+const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?|NAME)$/;
+
 class Reader {
   readonly faults: string[] = [];
+  private readonly read = new Set<string>();
 
   constructor(private readonly env: Env) {}
 
+  /** Adds a fault for every variable with one of our prefixes that was not read. */
+  refuseUnknown(): void {
+    for (const name of Object.keys(this.env)) {
+      if (!OUR_PREFIXES.test(name) || SERVICE_LINK.test(name) || this.read.has(name)) continue;
+      const known = [...this.read].filter((other) => OUR_PREFIXES.exec(other)?.[0] === OUR_PREFIXES.exec(name)![0]);
+      this.faults.push(`${name} is not a variable of ChatAPI (there is ${known.join(', ')})`);
+    }
+  }
+
   text(name: string): string | undefined {
+    this.read.add(name);
     const value = this.env[name]?.trim();
     return value ? value : undefined;
   }
@@ -184,6 +200,7 @@ export function readConfig(env: Env): Config {
     mailUrl: read.url('MAIL_URL', ['smtp:', 'smtps:']),
     egressAllowedCidrs: read.cidrs('EGRESS_ALLOWED_CIDRS'),
   };
+  read.refuseUnknown();
   if (read.faults.length > 0) throw new ConfigError(read.faults);
   return Object.freeze(config);
 }

@@ -24,3 +24,13 @@ export type EventName = (typeof EVENT_NAMES)[number];
 export function patternsOf(event: EventName): string[] {
   return [event, `${event.split('.')[0]!}.*`, '*'];
 }
+
+/** What an endpoint may subscribe with: every name, every family, everything. */
+export const EVENT_PATTERNS: readonly string[] = [
+  ...EVENT_NAMES,
+  ...new Set(EVENT_NAMES.map((name) => `${name.split('.')[0]!}.*`)),
+  '*',
+];
+
+/** The event of a test delivery: no change lies behind it, and only the endpoint under test is told. */
+export const TEST_EVENT = 'webhook.test';

@@ -1,10 +1,24 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Foundation1700000000000 } from './migrations/1700000000000-foundation.js';
 import { Outbox1764000000000 } from './migrations/1764000000000-outbox.js';
+import { StoreMessages1764000100000 } from './migrations/1764000100000-store-messages.js';
 import { UsedTickets1764000200000 } from './migrations/1764000200000-used-tickets.js';
+import { DeliveryClaims1764000300000 } from './migrations/1764000300000-delivery-claims.js';
+import { EmailProviders1764000400000 } from './migrations/1764000400000-email-providers.js';
+import { Notifications1764000500000 } from './migrations/1764000500000-notifications.js';
+import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.js';
 
 /** Every migration, oldest first. */
-const MIGRATIONS = [Foundation1700000000000, Outbox1764000000000, UsedTickets1764000200000];
+const MIGRATIONS = [
+  Foundation1700000000000,
+  Outbox1764000000000,
+  StoreMessages1764000100000,
+  UsedTickets1764000200000,
+  DeliveryClaims1764000300000,
+  EmailProviders1764000400000,
+  Notifications1764000500000,
+  EventOrder1764000600000,
+];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */
 export function dataSourceOptions(url: string, entities: DataSourceOptions['entities'] = []): DataSourceOptions {

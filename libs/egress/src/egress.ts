@@ -36,6 +36,8 @@ export abstract class EgressGuard {
   abstract checkUrl(url: string): URL;
   /** Resolves a host and checks every address of it; throws unless all may be reached. */
   abstract resolve(host: string): Promise<PinnedAddress[]>;
+  /** Form and addresses of a URL, as a request to it would be checked; for targets that are about to be stored. */
+  abstract check(url: string): Promise<PinnedAddress[]>;
 }
 
 /** A request that leaves. */
@@ -47,6 +49,8 @@ export interface EgressRequest {
   timeoutMs: number;
   /** Bytes of the answer that are read; the rest is cut off. */
   maxResponseBytes: number;
+  /** Once the status is there, a body that breaks or does not end in time is cut off instead of a failure. */
+  statusDecides?: boolean;
   signal?: AbortSignal;
 }
 
@@ -55,6 +59,10 @@ export interface EgressResponse {
   status: number;
   headers: Record<string, string>;
   body: Buffer;
+  /** Whether more was answered than was read. */
+  truncated: boolean;
+  /** Milliseconds from the call to the last byte read. */
+  timeMs: number;
 }
 
 /** Guarded HTTP over kept connections; injection token and interface in one. */

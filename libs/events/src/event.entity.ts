@@ -1,4 +1,4 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Generated, Index, PrimaryColumn } from 'typeorm';
 
 /** A fact webhooks are to be told of. */
 @Entity('events')
@@ -18,6 +18,11 @@ export class EventEntity {
 
   @Column('json')
   data: object;
+
+  /** Its place in the order of facts; within a room that is the order of the changes. */
+  @Column('bigint')
+  @Generated('increment')
+  position: number;
 
   @Column({ type: 'timestamptz', name: 'created_at', precision: 3 })
   createdAt: Date;

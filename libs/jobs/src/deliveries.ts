@@ -1,22 +1,48 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '#libs/database';
-import { PRIORITIES, type NewDelivery } from './delivery.js';
+import { DeliveriesRepository } from './deliveries.repository.js';
+import { PRIORITIES, type DeliveryStatus, type NewDelivery } from './delivery.js';
+
+/** Which deliveries of a tenant are meant. */
+export interface DeliverySelection {
+  clientId: string;
+  /** Those of one notification or event. */
+  sourceId?: string;
+  /** These. */
+  ids?: readonly string[];
+  /** Those of one kind. */
+  kind?: string;
+  /** Those of one lane, such as an endpoint; with the kind, an index finds them. */
+  lane?: string;
+  /** Those that ended then or later. */
+  finishedSince?: Date;
+}
+
+interface EndedRow {
+  id: string;
+  lane: string;
+  order_key: string | null;
+}
 
 /** Enqueues deliveries: rows committed with their cause, so that a crash at any point loses none. */
 @Injectable()
 export class Deliveries {
-  private readonly listeners: ((lanes: NewDelivery[]) => void)[] = [];
+  private readonly listeners: (() => void)[] = [];
+
+  constructor(private readonly repository: DeliveriesRepository) {}
 
   /** Adds deliveries in one statement; the engine hears of them once they are committed. */
   async add(tx: Tx, deliveries: NewDelivery[]): Promise<void> {
     if (deliveries.length === 0) return;
     await tx.query(
-      `INSERT INTO deliveries (client_id, id, kind, source_id, lane, target, priority, order_key, status, next_attempt_at,
-         created_at, updated_at)
-       SELECT x.client_id, x.id, x.kind, x.source_id, x.lane, x.target, x.priority, x.order_key, 'pending',
+      `INSERT INTO deliveries (client_id, id, kind, source_id, lane, target, priority, order_key, subject, status, stage,
+         queue_client_id,         next_attempt_at, created_at, updated_at)
+       SELECT x.client_id, x.id, x.kind, x.source_id, x.lane, x.target, x.priority, x.order_key, x.subject, 'pending',
+         CASE WHEN x.due_at > now() THEN 'waiting' ELSE 'ready' END, x.client_id,
          coalesce(x.due_at, now()), now(), now()
        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::smallint[], $8::text[],
-         $9::timestamptz[]) AS x (client_id, id, kind, source_id, lane, target, priority, order_key, due_at)`,
+         $9::text[], $10::timestamptz[])
+         AS x (client_id, id, kind, source_id, lane, target, priority, order_key, subject, due_at)`,
       [
         deliveries.map((d) => d.clientId),
         deliveries.map((d) => d.id),
@@ -26,16 +52,58 @@ export class Deliveries {
         deliveries.map((d) => d.target),
         deliveries.map((d) => PRIORITIES.indexOf(d.priority)),
         deliveries.map((d) => d.orderKey ?? null),
+        deliveries.map((d) => d.subject ?? null),
         deliveries.map((d) => d.dueAt ?? null),
       ],
     );
-    tx.afterCommit(() => {
-      for (const listener of this.listeners) listener(deliveries);
-    });
+    tx.afterCommit(() => this.committed());
   }
 
-  /** Called after every commit that added deliveries in this process. */
-  onAdded(listener: (added: NewDelivery[]) => void): void {
+  /**
+   * Cancels what has not ended and is not being attempted; answers the ids. A delivery in the middle of an attempt runs
+   * on: whether it arrives cannot be taken back.
+   */
+  async cancel(tx: Tx, selection: DeliverySelection): Promise<string[]> {
+    const rows = await tx.query<EndedRow>(
+      `UPDATE deliveries SET status = 'cancelled', stage = NULL, queue_client_id = NULL, next_attempt_at = NULL, lease_until = NULL,
+         finished_at = now(), updated_at = now()
+       WHERE ${WHERE} AND stage <> 'leased' RETURNING id, lane, order_key`,
+      paramsOf(selection),
+    );
+    const ordered = rows.filter((row) => row.order_key !== null);
+    await this.repository.release(
+      tx,
+      ordered.map((row) => ({ clientId: selection.clientId, lane: row.lane, orderKey: row.order_key })),
+    );
+    return rows.map((row) => row.id);
+  }
+
+  /** Makes ended deliveries due again, failed ones unless told otherwise; the schedule starts anew. Answers the ids. */
+  async redeliver(tx: Tx, selection: DeliverySelection, statuses: DeliveryStatus[] = ['failed']): Promise<string[]> {
+    const rows = await tx.query<{ id: string }>(
+      `UPDATE deliveries SET status = 'pending', stage = 'ready', queue_client_id = client_id, next_attempt_at = now(), finished_at = NULL,
+         attempt_base = attempt_count, error_code = NULL, error = NULL, updated_at = now()
+       WHERE ${WHERE} AND stage IS NULL AND status = ANY ($7) RETURNING id`,
+      [...paramsOf(selection), statuses],
+    );
+    if (rows.length > 0) tx.afterCommit(() => this.committed());
+    return rows.map((row) => row.id);
+  }
+
+  /** Called after every commit that made something due, in this process. */
+  onDue(listener: () => void): void {
     this.listeners.push(listener);
   }
+
+  /** For who inserts deliveries in a statement of its own, once it is committed: there is something due. */
+  committed(): void {
+    for (const listener of this.listeners) listener();
+  }
+}
+
+const WHERE = `client_id = $1 AND ($2::uuid IS NULL OR source_id = $2) AND ($3::uuid[] IS NULL OR id = ANY ($3))
+  AND ($4::text IS NULL OR lane = $4) AND ($5::timestamptz IS NULL OR finished_at >= $5) AND ($6::text IS NULL OR kind = $6)`;
+
+function paramsOf({ clientId, sourceId, ids, kind, lane, finishedSince }: DeliverySelection): unknown[] {
+  return [clientId, sourceId ?? null, ids ?? null, lane ?? null, finishedSince ?? null, kind ?? null];
 }

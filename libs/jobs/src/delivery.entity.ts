@@ -3,7 +3,12 @@ import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 /** One thing to be brought to one receiver. `nextAttemptAt` is null once nothing is left to do. */
 @Entity('deliveries')
 @Index('deliveries_source_idx', { synchronize: false })
-@Index('deliveries_due_idx', { synchronize: false })
+@Index('deliveries_ready_idx', { synchronize: false })
+@Index('deliveries_timed_idx', { synchronize: false })
+@Index('deliveries_leased_idx', { synchronize: false })
+@Index('deliveries_ordered_idx', { synchronize: false })
+@Index('deliveries_lane_idx', { synchronize: false })
+@Index('deliveries_recipient_idx', { synchronize: false })
 @ForeignKey('ClientEntity', ['clientId'], ['id'], { name: 'deliveries_client_fkey', onDelete: 'CASCADE' })
 export class DeliveryEntity {
   @PrimaryColumn('uuid', { name: 'client_id', primaryKeyConstraintName: 'deliveries_pkey' })
@@ -30,11 +35,23 @@ export class DeliveryEntity {
   @Column('varchar', { name: 'order_key', length: 64, nullable: true })
   orderKey: string | null;
 
+  @Column('varchar', { length: 64, nullable: true })
+  subject: string | null;
+
   @Column('varchar', { length: 16 })
   status: string;
 
+  @Column('varchar', { length: 8, nullable: true })
+  stage: string | null;
+
+  @Column('uuid', { name: 'queue_client_id', nullable: true })
+  queueClientId: string | null;
+
   @Column('integer', { name: 'attempt_count', default: 0 })
   attemptCount: number;
+
+  @Column('integer', { name: 'attempt_base', default: 0 })
+  attemptBase: number;
 
   @Column({ type: 'timestamptz', name: 'next_attempt_at', precision: 3, nullable: true })
   nextAttemptAt: Date | null;

@@ -28,6 +28,8 @@ export interface NewDelivery {
   priority: Priority;
   /** Deliveries of one lane with the same key go strictly one after another, in the order of their ids. */
   orderKey?: string;
+  /** What it is about, such as the name of an event; lists filter by it. At most 64 characters. */
+  subject?: string;
   /** Not before; left out: now. */
   dueAt?: Date;
 }

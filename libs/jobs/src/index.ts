@@ -4,3 +4,5 @@ export * from './scheduler.js';
 export * from './jobs.module.js';
 export * from './scheduled-job.entity.js';
 export * from './delivery.entity.js';
+export * from './delivery-engine.js';
+export * from './delivery-log.js';

@@ -23,18 +23,20 @@ export interface SendOutcome {
   verdict: SendVerdict;
   messageId: string | null;
   message: MessageDto | undefined;
+  /** Whether facts for webhooks may have been committed with it. */
+  logged: boolean;
 }
 
 interface SendRow {
-  ord: number;
   outcome: SendVerdict;
   message_id: string | null;
   seq: number | null;
   created_at: Date | null;
   sender_name: string | null;
+  logged: boolean | null;
 }
 
-const COLUMNS = 'ord, outcome, message_id, seq, created_at, sender_name';
+const COLUMNS = 'outcome, message_id, seq, created_at, sender_name, logged';
 const PARAMETERS = '$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11';
 
 /** A statement with its name and values. */
@@ -65,15 +67,15 @@ export function sendStatement(sends: MessageSend[]): SendStatement {
   const rows = sends.map((send) => valuesOf(send, now));
   if (rows.length === 1) {
     return {
-      name: 'send-one',
-      text: `SELECT ${COLUMNS} FROM send_message(${PARAMETERS})`,
+      name: 'store-one',
+      text: `SELECT ${COLUMNS} FROM store_message(${PARAMETERS})`,
       values: [new Date(now), ...rows[0]!],
     };
   }
   const arrays = rows[0]!.map((_value, column) => rows.map((row) => row[column]));
   return {
-    name: 'send-many',
-    text: `SELECT ${COLUMNS} FROM send_messages(${PARAMETERS})`,
+    name: 'store-many',
+    text: `SELECT ${COLUMNS} FROM store_messages(${PARAMETERS})`,
     values: [new Date(now), ...arrays],
   };
 }
@@ -83,7 +85,12 @@ export function sendOutcomes(sends: MessageSend[], rows: SendRow[]): SendOutcome
   return rows.map((row, index) => {
     const send = sends[index]!;
     const message = row.outcome === 'created' ? createdMessage(send, row) : undefined;
-    return { verdict: row.outcome, messageId: row.message_id, message };
+    return {
+      verdict: row.outcome,
+      messageId: row.message_id,
+      message,
+      logged: message !== undefined && row.logged === true,
+    };
   });
 }
 

@@ -18,6 +18,18 @@ export const MESSAGES = `messages x JOIN clients k ON k.id = x.client_id
   LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id`;
 
 /**
+ * The same, with the order of the latest change as `position`: two index ranges, each in order, that PostgreSQL merges:
+ * rows unchanged since creation by messages_room_seq_key and changed ones by messages_changed_idx.
+ */
+export function messagesByChange(order: 'asc' | 'desc'): string {
+  return `(
+  (SELECT y.*, y.seq AS position FROM messages y WHERE y.change_seq = y.seq ORDER BY y.seq ${order})
+  UNION ALL
+  (SELECT y.*, y.change_seq FROM messages y WHERE y.change_seq <> y.seq ORDER BY y.change_seq ${order})
+) x JOIN clients k ON k.id = x.client_id LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id`;
+}
+
+/**
  * Changes of a room after $3, at most $4 in order: messages and memberships as they are now. Two index ranges, rows
  * unchanged since creation by messages_room_seq_key and changed ones by messages_changed_idx.
  */
@@ -46,30 +58,3 @@ WITH changed AS (
   WHERE m.client_id = $1 AND m.room_id = $2 AND m.change_seq > $3 AND m.change_seq > 0 ORDER BY m.change_seq LIMIT $4)
 )
 SELECT seq, type, data, ${time('at')} AS timestamp FROM frames ORDER BY seq LIMIT $4`;
-
-/**
- * Access, exact total and one page of a room in one round trip; each row repeats access and total, and an empty page is
- * one row of nulls. $1 client, $2 room, $3 user or null, $4 the seq the cursor stands at or null, $5 offset. The number of
- * rows is part of the text, because of a parameter the planner knows nothing. The page is not read for a user who is no
- * member. Uses messages_room_seq_key.
- */
-export function roomPageSql(order: 'asc' | 'desc', byCursor: boolean, limit: number): string {
-  const after = order === 'asc' ? '>' : '<';
-  // Two texts instead of an OR, so that the cursor is always a bound of the index range.
-  const from = byCursor ? `AND y.seq ${after} $4::bigint` : 'AND $4::bigint IS NULL';
-  return `
-SELECT m.user_id IS NOT NULL AS is_member, c.message_count AS total, row_to_json(p)::text AS json, p.seq, p.id
-FROM rooms r
-JOIN room_counters c ON c.client_id = r.client_id AND c.room_id = r.id
-LEFT JOIN room_members m ON m.client_id = r.client_id AND m.room_id = r.id AND m.user_id = $3::uuid AND m.left_at IS NULL
-LEFT JOIN LATERAL (
-  SELECT ${MESSAGE_COLUMNS}
-  FROM (
-    SELECT * FROM messages y
-    WHERE y.client_id = $1 AND y.room_id = $2 AND y.deleted_at IS NULL ${from}
-    ORDER BY y.seq ${order.toUpperCase()} LIMIT ${limit} OFFSET $5::bigint
-  ) x JOIN clients k ON k.id = x.client_id LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id
-) p ON $3::uuid IS NULL OR m.user_id IS NOT NULL
-WHERE r.client_id = $1 AND r.id = $2
-ORDER BY p.seq ${order.toUpperCase()}`;
-}

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { ApiError } from '#libs/common';
 import { Database, migrate } from '#libs/database';
+import { EventLog } from '#libs/events';
 import { Hub } from '#libs/realtime';
 import { MessageWriter, PostgresSendExecutor } from './message-writer.js';
 import type { MessageSend, SendOutcome } from './message-sends.js';
@@ -24,7 +26,7 @@ describe('MessageWriter on PostgreSQL', () => {
     const url = server.replace(/\/[^/?]+(\?|$)/, `/${name}$1`);
     await migrate(url);
     database = new Database(url);
-    writer = new MessageWriter(new PostgresSendExecutor(database), new Hub());
+    writer = new MessageWriter(new PostgresSendExecutor(database), new Hub(), new EventLog());
     await database.query(`INSERT INTO clients (id, name, created_at, updated_at) VALUES ($1, 'c', now(), now())`, [
       client,
     ]);
@@ -76,16 +78,18 @@ describe('MessageWriter on PostgreSQL', () => {
     let unknown = 0;
     let kills = 0;
     let done = false;
+    let stored = 0;
     const killing = (async () => {
       while (!done) {
         // Only in mid-statement, so that the outcome of a flush really is in question.
         const killed = await database.query<{ ok: boolean }>(
           `SELECT pg_terminate_backend(pid) AS ok FROM pg_stat_activity WHERE datname = current_database()
-             AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%send_messages%'`,
+             AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%store_messages%'`,
         );
         kills += killed.length;
-        // Lets some flushes through, or nothing would ever be stored.
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        // Lets some flights through after each kill, or nothing would ever be stored.
+        const enough = stored + (killed.length > 0 ? LANES / 2 : 0);
+        while (!done && stored < enough) await turn();
       }
     })();
     const outcomes: SendOutcome[] = [];
@@ -93,6 +97,7 @@ describe('MessageWriter on PostgreSQL', () => {
       for (;;) {
         try {
           outcomes[n] = await writer.send(aSend(n));
+          stored++;
           return;
         } catch (error) {
           assert.ok(error instanceof ApiError, String(error));
@@ -109,7 +114,7 @@ describe('MessageWriter on PostgreSQL', () => {
     await killing;
     assert.ok(kills > 0 && unknown > 0, `connections were killed in mid-flush (${kills}, ${unknown} unknown)`);
     assert.ok(outcomes.every(({ verdict }) => verdict === 'created' || verdict === 'existing'));
-    const stored = await database.query<{
+    const rows = await database.query<{
       room_id: string;
       n: number;
       seqs: number;
@@ -121,8 +126,8 @@ describe('MessageWriter on PostgreSQL', () => {
          min(c.seq) AS seq FROM messages x JOIN room_counters c ON c.room_id = x.room_id GROUP BY x.room_id`,
     );
     const each = SENDS / rooms.length;
-    assert.equal(stored.length, rooms.length);
-    for (const { n, seqs, last, counted, seq } of stored) {
+    assert.equal(rows.length, rooms.length);
+    for (const { n, seqs, last, counted, seq } of rows) {
       assert.deepEqual([n, seqs, last, counted, seq], [each, each, each, each, each]);
     }
   });
@@ -142,7 +147,7 @@ describe('MessageWriter on PostgreSQL', () => {
 
   it('says that nothing was sent when no connection is to be had', async () => {
     const nowhere = new Database('postgresql://u:p@127.0.0.1:1/none');
-    const lost = new MessageWriter(new PostgresSendExecutor(nowhere), new Hub());
+    const lost = new MessageWriter(new PostgresSendExecutor(nowhere), new Hub(), new EventLog());
     await assert.rejects(
       lost.send(aSend(1)),
       (error: ApiError) => error.status === 503 && /was not sent/.test(error.message),

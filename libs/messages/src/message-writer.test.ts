@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ApiError } from '#libs/common';
+import { EventLog } from '#libs/events';
 import { Hub } from '#libs/realtime';
 import { MessageWriter, type SendExecutor } from './message-writer.js';
 import type { MessageSend, SendOutcome } from './message-sends.js';
@@ -24,6 +26,7 @@ function aSend(content: string, clientMessageId: string | null = null): MessageS
 /** Holds every batch until the test answers it. */
 class HeldExecutor implements SendExecutor {
   readonly batches: string[][] = [];
+  readonly named: string[] = [];
   closed = false;
   private held: {
     sends: MessageSend[];
@@ -33,11 +36,13 @@ class HeldExecutor implements SendExecutor {
 
   execute(sends: MessageSend[]): Promise<SendOutcome[]> {
     this.batches.push(sends.map((send) => send.content));
+    for (const { content, clientMessageId } of sends) if (clientMessageId !== null) this.named.push(content);
     return new Promise((resolve, reject) => this.held.push({ sends, resolve, reject }));
   }
 
-  async succeed(): Promise<void> {
-    const { sends, resolve } = this.held.shift()!;
+  /** Answers the nth flight under way. */
+  async succeed(n = 0): Promise<void> {
+    const { sends, resolve } = this.held.splice(n, 1)[0]!;
     resolve(sends.map(outcomeOf));
     await turn();
   }
@@ -45,6 +50,11 @@ class HeldExecutor implements SendExecutor {
   async fail(error: unknown): Promise<void> {
     this.held.shift()!.reject(error);
     await turn();
+  }
+
+  /** The rooms of every flight under way, each once per flight. */
+  rooms(): string[] {
+    return this.held.flatMap(({ sends }) => [...new Set(sends.map(({ roomId }) => roomId))]);
   }
 
   get running(): number {
@@ -75,11 +85,21 @@ class RuleExecutor implements SendExecutor {
 }
 
 function outcomeOf(send: MessageSend): SendOutcome {
-  return { verdict: 'created', messageId: send.content, message: undefined };
+  return { verdict: 'created', messageId: send.content, message: undefined, logged: false };
 }
 
 function fault(code?: string): Error {
   return Object.assign(new Error('Connection terminated unexpectedly'), code ? { code } : {});
+}
+
+/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
+function seeded(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -99,7 +119,7 @@ function is503(words: RegExp) {
 describe('MessageWriter', () => {
   it('executes a lone send in the tick it arrives in', async () => {
     const executor = new HeldExecutor();
-    const sent = new MessageWriter(executor, new Hub()).send(aSend('a'));
+    const sent = new MessageWriter(executor, new Hub(), new EventLog()).send(aSend('a'));
     assert.deepEqual(executor.batches, [['a']]);
     await executor.succeed();
     assert.equal((await sent).messageId, 'a');
@@ -107,7 +127,7 @@ describe('MessageWriter', () => {
 
   it('groups what arrives during a flush, in order of arrival, one flush at a time', async () => {
     const executor = new HeldExecutor();
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     const sent = ['a', 'b', 'c', 'd'].map((content) => writer.send(aSend(content)));
     await turn();
     assert.deepEqual(executor.batches, [['a']]);
@@ -125,7 +145,7 @@ describe('MessageWriter', () => {
 
   it('goes on at once with a lone send after a rest', async () => {
     const executor = new HeldExecutor();
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     for (const content of ['a', 'b']) {
       const sent = writer.send(aSend(content));
       assert.equal(executor.running, 1);
@@ -137,7 +157,7 @@ describe('MessageWriter', () => {
 
   it('keeps the order of arrival over many batches', async () => {
     const executor = new RuleExecutor((sends) => sends.map(outcomeOf));
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     await Promise.all(range(1000).map((n) => writer.send(aSend(`${n}`))));
     assert.deepEqual(executor.batches.flat(), range(1000).map(String));
     assert.ok(executor.batches.every((batch) => batch.length <= 256));
@@ -148,7 +168,7 @@ describe('MessageWriter', () => {
       if (sends.some((send) => send.content === 'bad')) throw fault('23514');
       return sends.map(outcomeOf);
     });
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     const results = await Promise.allSettled(['first', 'a', 'bad', 'b'].map((content) => writer.send(aSend(content))));
     assert.deepEqual(
       results.map((result) => result.status),
@@ -164,7 +184,7 @@ describe('MessageWriter', () => {
         if (run === 1) throw fault(code);
         return sends.map(outcomeOf);
       });
-      assert.equal((await new MessageWriter(executor, new Hub()).send(aSend('a'))).messageId, 'a');
+      assert.equal((await new MessageWriter(executor, new Hub(), new EventLog()).send(aSend('a'))).messageId, 'a');
       assert.deepEqual(executor.batches, [['a'], ['a']]);
     });
   }
@@ -175,7 +195,7 @@ describe('MessageWriter', () => {
       if (broken) throw fault('40P01');
       return sends.map(outcomeOf);
     });
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     await assert.rejects(writer.send(aSend('a')), is503(/contended/));
     broken = false;
     assert.equal((await writer.send(aSend('b'))).messageId, 'b');
@@ -189,7 +209,7 @@ describe('MessageWriter', () => {
   ] as const) {
     it(`tells every send of the flush that the outcome is unknown after ${name}`, async () => {
       const executor = new HeldExecutor();
-      const writer = new MessageWriter(executor, new Hub());
+      const writer = new MessageWriter(executor, new Hub(), new EventLog());
       const first = writer.send(aSend('first'));
       const flushed = ['a', 'b', 'c'].map((content) => writer.send(aSend(content)));
       await executor.succeed();
@@ -206,7 +226,7 @@ describe('MessageWriter', () => {
 
   it('refuses the send that is one too many, and drops none that waits', async () => {
     const executor = new HeldExecutor();
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     const first = writer.send(aSend('first'));
     const waiting = range(10_000).map((n) => writer.send(aSend(`${n}`)));
     await assert.rejects(writer.send(aSend('one too many')), is503(/Too many/));
@@ -225,7 +245,7 @@ describe('MessageWriter', () => {
 
   it('puts a resend of what is in the batch into the next one', async () => {
     const executor = new HeldExecutor();
-    const writer = new MessageWriter(executor, new Hub());
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
     const sent = [
       writer.send(aSend('first')),
       writer.send(aSend('a', 'x')),
@@ -245,9 +265,73 @@ describe('MessageWriter', () => {
     ]);
   });
 
+  it('lets a second flight leave when enough sends into other rooms wait, not before', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const sent = [writer.send(aSend('first'))];
+    for (const n of range(23)) sent.push(writer.send({ ...aSend(`${n}`), roomId: `r${n}` }));
+    sent.push(writer.send(aSend('of the room in flight')));
+    assert.equal(executor.running, 1, 'one short of being worth a flight');
+    assert.equal(writer.depth, 24);
+    sent.push(writer.send({ ...aSend('23'), roomId: 'r23' }));
+    assert.deepEqual(executor.batches.slice(1), [range(24).map(String)]);
+    for (const n of range(100)) sent.push(writer.send({ ...aSend(`third ${n}`), roomId: `s${n}` }));
+    assert.equal(executor.running, 2, 'and never a third');
+    await executor.succeed();
+    assert.deepEqual(executor.batches[2]!.slice(0, 2), ['of the room in flight', 'third 0'], 'the parked go first');
+    while (executor.running > 0) await executor.succeed();
+    await Promise.all(sent);
+    assert.equal(writer.depth, 0);
+  });
+
+  it('keeps the order of every room over flights that end in any order, and answers each send as its own', async () => {
+    const seed = randomInt(2 ** 31);
+    const random = seeded(seed);
+    const label = `seed ${seed}`;
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const order = new Map<string, string[]>();
+    const sent: Promise<void>[] = [];
+    let answered = 0;
+    for (let n = 0; n < 2_000; n++) {
+      const roomId = `r${Math.floor(random() ** 2 * 40)}`;
+      const send = { ...aSend(`${roomId} ${n}`, random() < 0.2 ? `c${Math.floor(random() * 5)}` : null), roomId };
+      sent.push(
+        writer.send(send).then(
+          ({ messageId }) => void (assert.equal(messageId, send.content, label), answered++),
+          () => void answered++,
+        ),
+      );
+      while (executor.running > 0 && random() < 0.05) {
+        assert.ok(executor.running <= 2, label);
+        assert.equal(new Set(executor.rooms()).size, executor.rooms().length, `${label}: no room is in two flights`);
+        await (random() < 0.1 ? executor.fail(fault()) : executor.succeed(Math.floor(random() * executor.running)));
+      }
+    }
+    while (executor.running > 0) await executor.succeed();
+    await Promise.all(sent);
+    assert.equal(answered, 2_000, label);
+    assert.equal(writer.depth, 0, label);
+    for (const content of executor.batches.flat()) {
+      const room = content.split(' ')[0]!;
+      order.set(room, [...(order.get(room) ?? []), content]);
+    }
+    assert.equal(executor.batches.flat().length, 2_000, label);
+    // Resends of one name in one batch wait for the next, so only sends without a name are strictly in order here.
+    const named = new Set(executor.named);
+    for (const contents of order.values()) {
+      const numbers = contents.filter((content) => !named.has(content)).map((content) => Number(content.split(' ')[1]));
+      assert.deepEqual(
+        numbers,
+        [...numbers].sort((a, b) => a - b),
+        label,
+      );
+    }
+  });
+
   it('closes its connections when the application ends', async () => {
     const executor = new HeldExecutor();
-    await new MessageWriter(executor, new Hub()).onApplicationShutdown();
+    await new MessageWriter(executor, new Hub(), new EventLog()).onApplicationShutdown();
     assert.ok(executor.closed);
   });
 });

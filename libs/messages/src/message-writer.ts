@@ -2,12 +2,16 @@ import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Pool, type PoolClient } from 'pg';
 import { ApiError, unavailable } from '#libs/common';
 import { classify, Database, isRetryable, isStatementFault } from '#libs/database';
+import { EventLog } from '#libs/events';
 import { Hub, type RoomChange } from '#libs/realtime';
 import { sendOutcomes, sendStatement, type MessageSend, type SendOutcome } from './message-sends.js';
 
 const MAX_BATCH = 256;
 const MAX_WAITING = 10_000;
 const MAX_RUNS = 3;
+const MAX_FLIGHTS = 2;
+/** How many sends must wait for a flight to leave while another is under way: fewer are cheaper in its successor. */
+const WORTH_A_FLIGHT = 24;
 
 interface Waiting {
   send: MessageSend;
@@ -38,7 +42,7 @@ export class PostgresSendExecutor implements SendExecutor {
   constructor(database: Database) {
     this.pool = new Pool({
       connectionString: database.url,
-      max: 2,
+      max: MAX_FLIGHTS,
       connectionTimeoutMillis: 5_000,
       statement_timeout: 15_000,
       query_timeout: 20_000,
@@ -74,33 +78,38 @@ export class PostgresSendExecutor implements SendExecutor {
 }
 
 /**
- * Group commit: sends that arrive while a flush is running wait for it and go together in the next. A lone send goes
- * at once, with no timer, so it pays what a commit of its own would. One flush is in flight, so the order of arrival
- * is the order of seqs in a room. At most 10,000 sends wait; beyond that new ones are refused, none is dropped.
+ * Group commit: sends that arrive while a flight is under way wait for it and go together in the next. A lone send goes
+ * at once, with no timer, so it pays what a commit of its own would. A second flight leaves before the first is back
+ * only when enough sends wait to be worth a commit, and never with a room of the first: what arrives for such a room is
+ * parked until its flight is back, so the order of arrival is the order of seqs in a room. At most 10,000 sends wait;
+ * beyond that new ones are refused, none is dropped.
  */
 @Injectable()
 export class MessageWriter implements OnApplicationShutdown {
+  /** How many sends wait for a flight. */
+  depth = 0;
+  /** Sends into rooms that are in no flight, in order of arrival. */
   private waiting: Waiting[] = [];
-  private flushing = false;
+  /** Rooms in flight, with what arrived for them since, in order of arrival. */
+  private readonly parked = new Map<string, Waiting[]>();
+  private flights = 0;
 
   constructor(
     @Inject(SEND_EXECUTOR) private readonly executor: SendExecutor,
     private readonly hub: Hub,
+    private readonly events: EventLog,
   ) {}
-
-  /** How many sends wait for a flush. */
-  get depth(): number {
-    return this.waiting.length;
-  }
 
   /** Resolves with the outcome once it is committed; a 503 that says so when the outcome is unknown. */
   send(send: MessageSend): Promise<SendOutcome> {
-    if (this.waiting.length >= MAX_WAITING) {
+    if (this.depth >= MAX_WAITING) {
       return Promise.reject(unavailable('Too many messages are waiting to be stored'));
     }
     return new Promise((resolve, reject) => {
-      this.waiting.push({ send, resolve, reject });
-      if (!this.flushing) void this.flush();
+      const item = { send, resolve, reject };
+      this.depth++;
+      (this.parked.get(send.roomId) ?? this.waiting).push(item);
+      this.launch();
     });
   }
 
@@ -108,33 +117,55 @@ export class MessageWriter implements OnApplicationShutdown {
     await this.executor.close();
   }
 
-  private async flush(): Promise<void> {
-    this.flushing = true;
-    while (this.waiting.length > 0) await this.store(this.takeBatch());
-    this.flushing = false;
+  /** Starts the flights there is reason for. */
+  private launch(): void {
+    while (this.waiting.length >= (this.flights === 0 ? 1 : WORTH_A_FLIGHT) && this.flights < MAX_FLIGHTS) {
+      void this.fly(this.takeBatch());
+    }
   }
 
-  /** The oldest sends; a resend of one that is in the batch already waits for the next, which will find the first. */
+  private async fly(batch: Waiting[]): Promise<void> {
+    this.flights++;
+    await this.store(batch);
+    this.flights--;
+    this.land(batch);
+    this.launch();
+  }
+
+  /** The oldest sends, whose rooms are in flight from now on. */
   private takeBatch(): Waiting[] {
     const batch: Waiting[] = [];
-    const deferred: Waiting[] = [];
     const named = new Set<string>();
     let taken = 0;
-    while (taken < this.waiting.length && batch.length < MAX_BATCH) {
-      const item = this.waiting[taken++]!;
-      const { send } = item;
-      if (send.clientMessageId !== null) {
-        const name = `${send.clientId} ${send.roomId} ${send.senderId} ${send.clientMessageId}`;
-        if (named.has(name)) {
-          deferred.push(item);
-          continue;
-        }
-        named.add(name);
-      }
-      batch.push(item);
+    for (; taken < this.waiting.length && batch.length < MAX_BATCH; taken++) {
+      const item = this.waiting[taken]!;
+      const { clientId, roomId, senderId, clientMessageId } = item.send;
+      if (!this.parked.has(roomId)) this.parked.set(roomId, []);
+      const name = clientMessageId === null ? undefined : `${clientId} ${roomId} ${senderId} ${clientMessageId}`;
+      // A resend of one that is in the batch waits for the next, which will find the first.
+      if (name !== undefined && named.has(name)) this.parked.get(roomId)!.push(item);
+      else batch.push(item);
+      if (name !== undefined) named.add(name);
     }
-    this.waiting = [...deferred, ...this.waiting.slice(taken)];
+    this.depth -= batch.length;
+    this.waiting = this.waiting.slice(taken).filter((item) => {
+      const parked = this.parked.get(item.send.roomId);
+      parked?.push(item);
+      return parked === undefined;
+    });
     return batch;
+  }
+
+  /** Frees the rooms of a flight; what was parked for them goes before what arrived for others. */
+  private land(batch: Waiting[]): void {
+    const freed: Waiting[] = [];
+    for (const { send } of batch) {
+      const parked = this.parked.get(send.roomId);
+      if (!parked) continue;
+      this.parked.delete(send.roomId);
+      for (const item of parked) freed.push(item);
+    }
+    if (freed.length > 0) this.waiting = [...freed, ...this.waiting];
   }
 
   /** Stores a batch and answers everyone in it; never rejects. */
@@ -143,6 +174,7 @@ export class MessageWriter implements OnApplicationShutdown {
       try {
         const outcomes = await this.executor.execute(batch.map((item) => item.send));
         this.hub.changed(...batch.flatMap(({ send }, index) => messageChange(send.clientId, outcomes[index]!)));
+        if (outcomes.some(({ logged }) => logged)) this.events.committed();
         batch.forEach((item, index) => item.resolve(outcomes[index]!));
         return;
       } catch (error) {

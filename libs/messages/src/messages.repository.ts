@@ -15,13 +15,14 @@ import {
 } from '#libs/database';
 import type { ChangeFrameDto, MessageDto, MessageListQueryDto, MessageUpdateDto } from './message.dto.js';
 import { sendOutcomes, sendStatement, type MessageSend, type SendOutcome } from './message-sends.js';
-import { CHANGES_SQL, MESSAGE_JSON, MESSAGES, roomPageSql } from './message-sql.js';
+import { CHANGES_SQL, MESSAGE_JSON, MESSAGES, messagesByChange } from './message-sql.js';
+import { renderMessage, roomPageSql, type RoomPageRow } from './room-page.js';
 
 // In a room created_at never runs backwards against seq, and updated_at never against change_seq.
 const ROOM_SORTS: Record<string, SortColumn> = {
   created_at: { sql: 'x.seq', type: 'bigint' },
   seq: { sql: 'x.seq', type: 'bigint' },
-  updated_at: { sql: 'x.change_seq', type: 'bigint' },
+  updated_at: { sql: 'x.position', type: 'bigint' },
 };
 // Ids are time-ordered, so the primary key holds the order of creation.
 const ALL_SORTS: Record<string, SortColumn> = {
@@ -41,14 +42,6 @@ export interface MessageState {
 export interface RoomPage {
   isMember: boolean;
   page: JsonPage;
-}
-
-interface RoomPageRow {
-  is_member: boolean;
-  total: number;
-  json: string | null;
-  seq: number | null;
-  id: string | null;
 }
 
 /** Every query on messages but the batched send. */
@@ -85,7 +78,7 @@ export class MessagesRepository {
     const filtered = addFilters(where, query);
     const spec: ListSpec = {
       select: `${MESSAGE_JSON}::text AS json`,
-      from: MESSAGES,
+      from: query.room_id !== undefined && query.sort === 'updated_at' ? messagesByChange(query.order!) : MESSAGES,
       where,
       sorts: query.room_id === undefined ? ALL_SORTS : ROOM_SORTS,
       id: 'x.id',
@@ -107,27 +100,26 @@ export class MessagesRepository {
   ): Promise<RoomPage | undefined> {
     const cursor = readCursor(query, 'bigint');
     const size = query.size!;
-    const order = query.order!;
-    const offset = cursor ? 0 : (query.page! - 1) * size;
-    const name = `room-page-${order}-${cursor ? 'cursor' : 'page'}-${size}`;
-    const found = await this.database.prepared<RoomPageRow>(name, roomPageSql(order, cursor !== undefined, size + 1), [
-      clientId,
-      roomId,
-      userId ?? null,
-      cursor?.v ?? null,
-      offset,
-    ]);
+    const skipped = cursor ? 0 : (query.page! - 1) * size;
+    const start = cursor ? 'cursor' : skipped > 0 ? 'offset' : 'newest';
+    const values: unknown[] = [clientId, roomId, userId ?? null];
+    if (start !== 'newest') values.push(cursor?.v ?? skipped);
+    const found = (await this.database.preparedText(
+      `room-page-${query.order}-${start}-${size}`,
+      roomPageSql(query.order!, start, size + 1),
+      values,
+    )) as RoomPageRow[];
     const [first] = found;
     if (!first) return undefined;
-    const rows = found.filter((row) => row.json !== null).slice(0, size);
+    const [isMember, total] = first;
+    const rows = found.filter(([, , id]) => id !== null).slice(0, size);
     const last = rows.at(-1);
-    const next = last ? writeCursor(query, String(last.seq), last.id!) : null;
-    const pagination = paginate(query, cursor ? null : first.total, found.length > size, next);
+    const next = last ? writeCursor(query, last[3], last[2]!) : null;
     return {
-      isMember: first.is_member,
+      isMember: isMember === 't',
       page: new JsonPage(
-        rows.map((row) => row.json!),
-        pagination,
+        rows.map((row) => renderMessage(roomId, row)),
+        paginate(query, cursor ? null : Number(total), found.length > size, next),
       ),
     };
   }

@@ -36,7 +36,10 @@ export class MessagesService {
     if (caller.idempotency) {
       return this.uow.run(caller, async (tx) => {
         const outcome = await this.repository.send(tx, send);
-        tx.afterCommit(() => this.hub.changed(...messageChange(send.clientId, outcome)));
+        tx.afterCommit(() => {
+          this.hub.changed(...messageChange(send.clientId, outcome));
+          if (outcome.logged) this.events.committed();
+        });
         return this.answer(send, outcome, () => this.repository.find(tx, send.clientId, outcome.messageId!));
       });
     }
@@ -53,7 +56,7 @@ export class MessagesService {
       }
     }
     if (query.room_id === undefined) return this.repository.list(caller.clientId, caller.userId, query);
-    if (isPlainRoomPage(query)) return this.roomPage(caller, query.room_id, query);
+    if (isPlainRoomPage(query)) return this.roomPage(caller, query.room_id.toLowerCase(), query);
     await this.rooms.requireAccess(caller, query.room_id);
     return this.repository.list(caller.clientId, caller.userId, query);
   }

@@ -58,6 +58,13 @@ export class Authority {
     }
   }
 
+  /** Asks about one connection. */
+  recheckOne(connection: Connection): void {
+    const { clientId, keyId } = connection.principal;
+    const keys = new Map([[keyId!, [connection]]]);
+    this.compare(clientId, keys).catch(() => setTimeout(() => this.recheckOne(connection), RETRY_MS).unref());
+  }
+
   private async compare(clientId: string, keys: Map<string, Connection[]>): Promise<void> {
     const keyIds = [...keys.keys()];
     for (let from = 0; from < keyIds.length; from += BATCH) {

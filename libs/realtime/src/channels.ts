@@ -113,6 +113,10 @@ export class Channels implements HubListener, ChannelKeeper {
     }
   }
 
+  begun(channel: RoomChannel): void {
+    this.catchUp.look(channel);
+  }
+
   emptied(channel: RoomChannel): void {
     if (this.rooms.get(channel.key) !== channel) return;
     channel.gone = true;

@@ -87,9 +87,15 @@ export class Commands {
     const call = new CommandCall(connection, command, data ?? {}, handle.ref);
     connection.running++;
     this.running++;
-    const result = await handler(call);
-    connection.running--;
-    this.running--;
+    let result: unknown;
+    try {
+      result = await handler(call);
+    } catch (error) {
+      call.failure = error;
+    } finally {
+      connection.running--;
+      this.running--;
+    }
     if (call.failure !== undefined) return this.refuse(connection, command, handle, call.failure);
     this.metrics.commands.inc({ command, outcome: 'ok' });
     connection.answer(handle, (result instanceof Answer ? result.data : result) ?? {});

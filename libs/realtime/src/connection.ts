@@ -1,4 +1,3 @@
-import { newId } from '#libs/common';
 import type { OpenKey, Principal } from '#libs/security';
 import type { Closing } from './close-codes.js';
 import { Bundle, EncodedFrame } from './encoded-frame.js';
@@ -16,10 +15,12 @@ export interface ConnectionHost {
   closed(connection: Connection): void;
 }
 
+let made = 0;
+
 /** One socket of a client or user, whichever way it came. Frames leave in the order they were given. */
 export abstract class Connection {
   abstract readonly transport: Transport;
-  readonly id = newId();
+  readonly id = ++made;
   principal: Principal;
   readonly keyPublicId: string;
   /** Unix milliseconds when the key ends. */
@@ -30,6 +31,8 @@ export abstract class Connection {
   muted: Set<string> | undefined;
   /** True from `connection_status` on. */
   welcomed = false;
+  /** The user counts as online because of it. */
+  present = false;
   /** A membership of the user changed before it was welcomed. */
   stale = false;
   closed = false;
@@ -71,17 +74,22 @@ export abstract class Connection {
     }
   }
 
-  /** Writes what waits, at once; ends the connection when its reader is too slow. */
+  /** Writes what waits, at once. */
   flush(): void {
     const bundles = this.outgoing;
     if (!bundles || this.closed) return;
     this.outgoing = undefined;
-    const { buffered } = this;
-    if (buffered < this.granted) this.granted = buffered;
-    if (buffered - this.granted > this.host.outbox.maxBuffered) this.host.outbox.tooSlow(this);
-    else this.write(bundles);
+    if (!this.keepsUp()) return;
+    if (bundles.length === 1) this.write(bundles[0]!);
+    else this.writeAll(bundles);
     this.granted += this.grantNext;
     this.grantNext = 0;
+  }
+
+  /** The only thing this connection is told in this tick; behind what waits, when something does. */
+  hand(bundle: Bundle): void {
+    if (this.outgoing || this.closed) this.enqueue(bundle);
+    else if (this.keepsUp()) this.write(bundle);
   }
 
   /** Says why, then ends it. */
@@ -90,7 +98,7 @@ export abstract class Connection {
     const why = errorFrame({ code: closing.errorCode, detail: closing.detail, closeCode: closing.code });
     const bundles = [...(this.outgoing ?? []), new Bundle([why])];
     this.outgoing = undefined;
-    this.write(bundles);
+    this.writeAll(bundles);
     this.lost();
     this.shut(closing);
   }
@@ -122,9 +130,26 @@ export abstract class Connection {
     this.grantNext += bytes;
   }
 
-  protected abstract write(bundles: Bundle[]): void;
+  protected abstract write(bundle: Bundle): void;
+
+  /** Several in one write. */
+  protected abstract writeAll(bundles: Bundle[]): void;
 
   protected abstract shut(closing: Closing): void;
+
+  /** Ends the connection when its reader is too slow. */
+  private keepsUp(): boolean {
+    const { buffered } = this;
+    if (buffered === 0) this.granted = 0;
+    else {
+      if (buffered < this.granted) this.granted = buffered;
+      if (buffered - this.granted > this.host.outbox.maxBuffered) {
+        this.host.outbox.tooSlow(this);
+        return false;
+      }
+    }
+    return true;
+  }
 }
 
 /** What an answer needs to find its question: the client's `ref`, or Socket.IO's callback. */

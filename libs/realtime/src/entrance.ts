@@ -34,7 +34,7 @@ export class Entrance implements ConnectionHost {
     this.metrics.sockets.inc({ transport: connection.transport });
     await this.reception.welcome(connection);
     // A revocation that passed while we looked has not seen this connection.
-    if (version !== this.authority.version) void this.authority.recheck({ clientId });
+    if (version !== this.authority.version) this.authority.recheckOne(connection);
     const { early } = connection;
     connection.early = undefined;
     for (const run of early ?? []) run();

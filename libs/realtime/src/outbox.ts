@@ -6,7 +6,8 @@ import { Timings } from './timings.js';
 
 /** A room whose frames wait for the end of the tick. */
 export interface Flushable {
-  flush(): void;
+  /** With `alone` no other room has anything in this tick. */
+  flush(alone: boolean): void;
 }
 
 /**
@@ -55,7 +56,7 @@ export class Outbox {
   private flush(): void {
     const { rooms } = this;
     this.rooms = [];
-    for (const room of rooms) room.flush();
+    for (const room of rooms) room.flush(rooms.length === 1);
     const { connections } = this;
     this.connections = [];
     this.scheduled = false;

@@ -7,6 +7,7 @@ import { Connection, type ConnectionHost, type ReplyHandle } from './connection.
 import { EncodedFrame, type Bundle } from './encoded-frame.js';
 import { errorFrame, type Fault } from './frames.js';
 
+const OPEN = 1;
 const LINGER_MS = 3_000;
 
 /** The library's socket, knowing whose it is: listeners are shared by all instead of being made for each. */
@@ -75,16 +76,14 @@ export class PlainConnection extends Connection {
     }
   }
 
-  protected write(bundles: Bundle[]): void {
-    const { network } = this;
-    if (this.socket.readyState !== WebSocket.OPEN) return;
-    if (bundles.length === 1) {
-      network.write(bundles[0]!.plain);
-      return;
-    }
-    network.cork();
-    for (const bundle of bundles) network.write(bundle.plain);
-    network.uncork();
+  protected write(bundle: Bundle): void {
+    if (this.socket.readyState === OPEN) this.network.write(bundle.plain);
+  }
+
+  protected writeAll(bundles: Bundle[]): void {
+    this.network.cork();
+    for (const bundle of bundles) this.write(bundle);
+    this.network.uncork();
   }
 
   protected shut({ code, detail }: Closing): void {

@@ -54,7 +54,7 @@ export class PlainServer {
   private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { pathname } = urlOf(request);
     if (pathname.startsWith(`${SOCKETIO_PATH}/`)) return;
-    socket.on('error', () => undefined);
+    socket.on('error', ignore);
     if (pathname.replace(/\/$/, '') !== OPEN_PATH) return refuse(socket, 404, 'No such route');
     if (this.health.stopping) return refuse(socket, 503, 'The server is shutting down');
     const refusal = this.doorkeeper.refusalOf(request);
@@ -76,7 +76,7 @@ export class PlainServer {
     const settle = (): void => {
       clearTimeout(timer);
       this.sockets.delete(socket);
-      socket.off('message', onMessage);
+      socket.off('message', onMessage).off('error', ignore);
     };
     const enter = (credential: Credential): void => {
       entering = true;
@@ -93,7 +93,7 @@ export class PlainServer {
       else dismiss(socket, new ApiError('INVALID_CREDENTIALS', 'The first frame must be auth, with a token'));
     };
     this.sockets.add(socket);
-    socket.on('message', onMessage).on('error', () => undefined);
+    socket.on('message', onMessage).on('error', ignore);
     socket.once('close', settle);
     const given = credentialOf(request);
     if (given) enter(given);
@@ -120,6 +120,11 @@ export class PlainServer {
       dismiss(socket, asApiError(error));
     }
   }
+}
+
+/** A function of its own: one made on the spot would keep the request alive as long as the socket. */
+function ignore(): void {
+  // Heard, so that it ends no process.
 }
 
 function credentialOf(request: IncomingMessage): Credential | undefined {

@@ -1,5 +1,4 @@
-import { Global, Module, type OnModuleInit } from '@nestjs/common';
-import { Inject } from '@nestjs/common';
+import { Global, Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { CONFIG, type Config } from '#libs/config';
 import { Authority } from './authority.js';
 import { BROKER, LoneBroker, type Broker } from './broker.js';
@@ -28,6 +27,7 @@ import { Sources } from './sources.js';
 import { Subscriptions } from './subscriptions.js';
 import { Tickets } from './tickets.js';
 import { Timings } from './timings.js';
+import { Turnstile } from './turnstile.js';
 import { Typing } from './typing.js';
 import { WebsocketController } from './websocket.controller.js';
 
@@ -44,7 +44,7 @@ const state = {
     redisUrl ? new RedisState(redisUrl, sockets, timings) : new LocalState(sockets),
 };
 
-const CORE = [Connections, Channels, CatchUp, Outbox, RealtimeMetrics, Sources, Subscriptions, Timings];
+const CORE = [Connections, Channels, CatchUp, Outbox, RealtimeMetrics, Sources, Subscriptions, Timings, Turnstile];
 const PEOPLE = [Presence, Typing, Reception, Exchange];
 const SERVERS = [Authority, Commands, Doorkeeper, Entrance, PlainServer, SocketIoServer, SocketServer, Tickets];
 

@@ -10,6 +10,7 @@ import { Presence } from './presence.js';
 import { SHARED_STATE, type SharedState } from './shared-state.js';
 import { Sources, type MemberRoom } from './sources.js';
 import { Subscriptions } from './subscriptions.js';
+import { Turnstile } from './turnstile.js';
 
 const UNREACHABLE: Closing = {
   code: CLOSE.goingAway,
@@ -28,6 +29,7 @@ export class Reception {
     private readonly subscriptions: Subscriptions,
     private readonly presence: Presence,
     private readonly sources: Sources,
+    private readonly turnstile: Turnstile,
   ) {}
 
   /** Takes a place within the limits; throws when there is none. */
@@ -46,6 +48,7 @@ export class Reception {
   /** Registers an admitted connection and greets it; ends it when the database cannot be asked. */
   async welcome(connection: Connection): Promise<void> {
     const { clientId } = connection.principal;
+    if (connection.closed) return;
     if (this.connections.add(connection)) await this.broker.watchClient(clientId);
     try {
       await this.greet(connection);
@@ -60,9 +63,7 @@ export class Reception {
     const last = this.connections.remove(connection);
     this.state.release(clientId, id);
     if (last) this.broker.unwatchClient(clientId);
-    if (userId !== undefined && connection.welcomed && !this.connections.hasUser(userId)) {
-      this.presence.departed(clientId, userId);
-    }
+    if (connection.present) this.leave(clientId, userId!);
   }
 
   /** After words of other processes may have been missed: who has joined a room meanwhile hears it. */
@@ -90,19 +91,18 @@ export class Reception {
   private async greet(connection: Connection): Promise<void> {
     const { clientId, userId } = connection.principal;
     const news = userId !== undefined && (await this.presence.arrived(clientId, userId));
+    // Closed meanwhile: its goodbye saw nobody who had arrived.
+    if (connection.closed) return userId === undefined ? undefined : this.leave(clientId, userId);
+    connection.present = userId !== undefined;
     let rooms: MemberRoom[];
     let online: string[] = [];
     // A membership that changed while we read is not in what we read.
     do {
       connection.stale = false;
       rooms = userId === undefined || !mayHear(connection) ? [] : await this.roomsOf(clientId, userId);
-      if (rooms.length > 0 && userId !== undefined) online = await this.presence.companions(clientId, userId);
+      if (rooms.length > 0) online = await this.turnstile.pass(() => this.presence.companions(clientId, userId!));
     } while (connection.stale && !connection.closed);
-    // Its closing saw nobody to see off.
-    if (connection.closed) {
-      if (userId !== undefined && !this.connections.hasUser(userId)) this.presence.departed(clientId, userId);
-      return;
-    }
+    if (connection.closed) return;
     connection.welcomed = true;
     const positions = this.subscriptions.enter(connection, rooms);
     connection.send(
@@ -121,7 +121,12 @@ export class Reception {
       );
   }
 
+  private leave(clientId: string, userId: string): void {
+    if (!this.connections.hasUser(userId)) this.presence.departed(clientId, userId);
+  }
+
   private async roomsOf(clientId: string, userId: string): Promise<MemberRoom[]> {
-    return (await this.sources.rooms.roomsOf(clientId, [userId])).get(userId) ?? [];
+    const rooms = await this.turnstile.pass(() => this.sources.rooms.roomsOf(clientId, [userId]));
+    return rooms.get(userId) ?? [];
   }
 }

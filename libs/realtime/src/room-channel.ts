@@ -35,6 +35,8 @@ export interface ChannelKeeper {
   /** Called for a membership's beginning and end as the frame goes out. */
   joined(channel: RoomChannel, frame: EncodedFrame): void;
   left(channel: RoomChannel, frame: EncodedFrame): void;
+  /** Its number is known: from here on it can be compared with the database. */
+  begun(channel: RoomChannel): void;
   /** Nobody listens any more. */
   emptied(channel: RoomChannel): void;
 }
@@ -84,6 +86,7 @@ export class RoomChannel {
     if (this.order.position !== undefined) return;
     this.flushed = Math.max(this.flushed, position);
     this.release(this.order.start(position));
+    this.keeper.begun(this);
   }
 
   /** Goes on at a number without what came before it. */
@@ -107,6 +110,8 @@ export class RoomChannel {
 
   /** A frame without a number, to all but one user's sockets. */
   tell(frame: EncodedFrame, exceptUserId?: string): void {
+    // It may be about what has just been released.
+    if (this.ready.length > 0) this.flush();
     const bundle = new Bundle([frame]);
     for (const [connection, state] of this.subscribers) {
       if (typeof state !== 'number') continue;
@@ -159,7 +164,7 @@ export class RoomChannel {
   }
 
   /** Hands over what is ready; a membership that ends hears its own end and nothing after it. */
-  flush(): void {
+  flush(alone = false): void {
     const frames = this.ready;
     this.ready = [];
     let from = 0;
@@ -176,7 +181,8 @@ export class RoomChannel {
         this.keeper.left(this, frame);
       }
     }
-    this.deliver(from === 0 ? frames : frames.slice(from));
+    if (from === 0) this.deliver(frames, alone);
+    else this.deliver(frames.slice(from));
     if (this.subscribers.size === 0 && !this.gone) this.keeper.emptied(this);
   }
 
@@ -198,7 +204,7 @@ export class RoomChannel {
     else this.leave(connection);
   }
 
-  private deliver(frames: EncodedFrame[]): void {
+  private deliver(frames: EncodedFrame[], alone = false): void {
     if (frames.length === 0) return;
     const bundle = new Bundle(frames);
     const first = frames[0]!.seq;
@@ -212,7 +218,8 @@ export class RoomChannel {
       }
       const own = whole || first > state ? bundle : bundle.after(state);
       if (!own) continue;
-      connection.enqueue(own);
+      if (alone) connection.hand(own);
+      else connection.enqueue(own);
       if (connection.transport === 'websocket') websocket += own.frames.length;
       else socketio += own.frames.length;
     }

@@ -27,6 +27,7 @@ interface Engine {
 export class SocketIoConnection extends Connection {
   readonly transport = 'socketio';
   private queued = 0;
+  private readonly engine: Engine;
 
   constructor(
     key: OpenKey,
@@ -35,14 +36,14 @@ export class SocketIoConnection extends Connection {
     private readonly commands: Commands,
   ) {
     super(key, host);
+    this.engine = socket.conn as unknown as Engine;
     socket.onAny((event: string, ...args: unknown[]) => this.heard(event, args));
     socket.once('disconnect', () => this.lost());
   }
 
   get buffered(): number {
-    const network = this.engine.transport.socket?._socket;
-    if (this.engine.writeBuffer.length === 0) this.queued = 0;
-    return (network?.writableLength ?? 0) + this.queued;
+    if (this.queued > 0 && this.engine.writeBuffer.length === 0) this.queued = 0;
+    return (this.engine.transport.socket?._socket?.writableLength ?? 0) + this.queued;
   }
 
   answer({ acknowledge }: ReplyHandle, data: unknown): void {
@@ -54,24 +55,17 @@ export class SocketIoConnection extends Connection {
     else this.send(errorFrame(fault));
   }
 
-  protected write(bundles: Bundle[]): void {
+  protected write(bundle: Bundle): void {
     const network = this.directly();
-    if (!network) {
-      for (const { frames } of bundles) {
-        for (const { packet } of frames) {
-          this.queued += packet.length;
-          this.engine.write(packet);
-        }
-      }
-      return;
-    }
-    if (bundles.length === 1) {
-      network.write(bundles[0]!.socketIo);
-      return;
-    }
-    network.cork();
-    for (const bundle of bundles) network.write(bundle.socketIo);
-    network.uncork();
+    if (network) network.write(bundle.socketIo);
+    else for (const frame of bundle.frames) this.queue(frame.packet);
+  }
+
+  protected writeAll(bundles: Bundle[]): void {
+    const network = this.directly();
+    network?.cork();
+    for (const bundle of bundles) this.write(bundle);
+    network?.uncork();
   }
 
   /** Clients do not come back by themselves after a disconnect, and do after the transport closed. */
@@ -82,15 +76,19 @@ export class SocketIoConnection extends Connection {
     setTimeout(() => engine.close(true), LINGER_MS).unref();
   }
 
-  private get engine(): Engine {
-    return this.socket.conn as unknown as Engine;
-  }
-
   /** The network socket, when nothing of Engine.IO's own is on its way that a direct write would overtake. */
   private directly(): NetworkSocket | undefined {
-    const { readyState, upgrading, writeBuffer, transport } = this.engine;
-    if (readyState !== 'open' || upgrading || writeBuffer.length > 0 || !transport.writable) return undefined;
-    return transport.socket?.readyState === OPEN ? transport.socket._socket : undefined;
+    const { engine } = this;
+    const { transport } = engine;
+    if (!transport.writable || engine.upgrading || engine.writeBuffer.length > 0) return undefined;
+    const websocket = transport.socket;
+    if (websocket?.readyState !== OPEN || engine.readyState !== 'open') return undefined;
+    return websocket._socket;
+  }
+
+  private queue(packet: string): void {
+    this.queued += packet.length;
+    this.engine.write(packet);
   }
 
   /** After everything that was told before; the answer does not count as the reader's slowness. */

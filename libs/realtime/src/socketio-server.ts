@@ -90,9 +90,11 @@ function credentialOf(socket: Socket): Credential | undefined {
   return key === undefined ? undefined : { key };
 }
 
+const NOTHING = Object.freeze({});
+
 /** The request and the key in it are not needed any more. */
 function forget(socket: Socket): void {
-  Object.assign(socket.handshake, { headers: {}, query: {}, auth: {} });
+  Object.assign(socket.handshake, { headers: NOTHING, query: NOTHING, auth: NOTHING });
   (socket.conn as unknown as { request: unknown }).request = null;
 }
 

@@ -9,6 +9,7 @@ import { resyncFrame } from './frames.js';
 import { RealtimeMetrics } from './realtime-metrics.js';
 import type { Joining, RoomChannel } from './room-channel.js';
 import { Sources, type MemberRoom } from './sources.js';
+import { Turnstile } from './turnstile.js';
 
 /** What a subscription is answered with; `live` is called once the answer has been handed to the connection. */
 export interface Subscribed {
@@ -23,6 +24,7 @@ export class Subscriptions {
     private readonly channels: Channels,
     private readonly sources: Sources,
     private readonly metrics: RealtimeMetrics,
+    private readonly turnstile: Turnstile,
   ) {}
 
   /**
@@ -35,7 +37,7 @@ export class Subscriptions {
     const joining = channel.join(connection);
     try {
       await this.sources.rooms.requireAccess(connection.principal, roomId);
-      const { seq, recovered, frames } = await this.read(clientId, roomId, afterSeq);
+      const { seq, recovered, frames } = await this.turnstile.pass(() => this.read(clientId, roomId, afterSeq));
       channel.begin(seq);
       connection.muted?.delete(roomId);
       return {
@@ -76,7 +78,12 @@ export class Subscriptions {
       if (channel.has(connection)) continue;
       const joining = channel.join(connection);
       const after = Math.max(0, since - 1);
-      const { seq, recovered, frames } = await this.read(clientId, roomId, after);
+      const { seq, recovered, frames } = await this.turnstile
+        .pass(() => this.read(clientId, roomId, after))
+        .catch((error: unknown) => {
+          channel.abandon(connection, joining);
+          throw error;
+        });
       channel.begin(seq);
       if (!recovered) connection.send(resyncFrame(roomId, after));
       if (frames.length > 0) connection.enqueue(new Bundle(frames.map(EncodedFrame.of)));

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Frame } from '#libs/contracts';
 import { Hub } from './hub.js';
 import { Timings } from './timings.js';
@@ -13,7 +13,7 @@ export interface Typist {
 
 /** Typing is told to the others of the room, and ends by itself. */
 @Injectable()
-export class Typing {
+export class Typing implements OnApplicationShutdown {
   private readonly timers = new Map<string, NodeJS.Timeout>();
 
   constructor(
@@ -37,7 +37,7 @@ export class Typing {
     this.tell(typist, true);
   }
 
-  stop(): void {
+  onApplicationShutdown(): void {
     for (const timer of this.timers.values()) clearTimeout(timer);
     this.timers.clear();
   }

@@ -47,6 +47,10 @@ export class RoomEntity {
 
   @Column({ type: 'timestamptz', name: 'updated_at', precision: 3 })
   updatedAt: Date;
+
+  /** When it was last switched on by hand. */
+  @Column({ type: 'timestamptz', name: 'active_since', precision: 3, nullable: true })
+  activeSince: Date | null;
 }
 
 /** What churns with every change of a conversation. Everything that takes a seq locks this row. */

@@ -143,6 +143,7 @@ export class RoomsRepository {
       sets.push(`${column} = $${params.length}`);
     }
     if (change.is_active !== undefined) sets.push(`deactivated_reason = ${change.is_active ? 'NULL' : `'manual'`}`);
+    if (change.is_active) sets.push('active_since = CASE WHEN is_active THEN active_since ELSE now() END');
     await tx.query(`UPDATE rooms SET ${sets.join(', ')} WHERE client_id = $1 AND id = $2`, params);
   }
 
@@ -154,22 +155,22 @@ export class RoomsRepository {
   }
 
   /**
-   * Puts up to 500 rooms to rest that had no message for as long as their kind allows; returns how many. The counters
-   * are locked, so a message that is just being sent is seen.
+   * Puts up to 500 rooms to rest that had no message, nor were switched on by hand, for as long as their kind allows;
+   * answers them. The counters are locked, so a message that is just being sent is seen.
    */
-  async deactivateQuiet(): Promise<number> {
-    const rows = await this.database.query(
+  async deactivateQuiet(tx: Tx): Promise<(RoomRow & { client_id: string })[]> {
+    return tx.query(
       `WITH quiet AS (
-         SELECT c.client_id, c.room_id FROM room_counters c JOIN rooms r ON r.client_id = c.client_id AND r.id = c.room_id
-         WHERE r.is_active AND coalesce(c.last_message_at, r.created_at) < now() - CASE r.room_type
+         SELECT c.* FROM room_counters c JOIN rooms r ON r.client_id = c.client_id AND r.id = c.room_id
+         WHERE r.is_active AND greatest(coalesce(c.last_message_at, r.created_at), r.active_since) < now() - CASE r.room_type
            WHEN 'direct' THEN interval '90 days' WHEN 'group' THEN interval '30 days'
            WHEN 'channel' THEN interval '180 days' ELSE interval '7 days' END
          LIMIT 500 FOR UPDATE OF c SKIP LOCKED
        )
        UPDATE rooms r SET is_active = false, deactivated_reason = 'inactive', updated_at = now()
-       FROM quiet q WHERE r.client_id = q.client_id AND r.id = q.room_id AND r.is_active RETURNING r.id`,
+       FROM quiet c WHERE r.client_id = c.client_id AND r.id = c.room_id AND r.is_active
+       RETURNING r.client_id, ${ROOM_COLUMNS}`,
     );
-    return rows.length;
   }
 
   private filters(where: Conditions, query: RoomListAllQueryDto): Conditions {

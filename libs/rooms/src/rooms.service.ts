@@ -100,6 +100,8 @@ export class RoomsService {
   async remove(caller: Principal, roomId: string): Promise<void> {
     await this.requireAccess(caller, roomId, ['owner']);
     await this.uow.run(caller, async (tx) => {
+      // Before the fact, as by everyone who changes the conversation: so it is the last one of the room.
+      await this.members.lockRoom(tx, caller.clientId, roomId);
       await this.tell(tx, caller.clientId, 'room.deleted', roomId);
       await this.repository.erase(tx, caller.clientId, roomId);
       tx.afterCommit(() => this.hub.erased(caller.clientId, roomId));

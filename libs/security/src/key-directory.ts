@@ -139,6 +139,9 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
     );
     if (!row) throw unknownKey();
     const entry = toEntry(row);
+    const known = this.entries.get(publicId);
+    // Sockets of one key share one principal.
+    if (known && isSame(known.principal, entry.principal)) entry.principal = known.principal;
     this.admit(entry, key, Date.now());
     if (version === this.version) this.remember(publicId, entry);
     return entry;
@@ -202,6 +205,23 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
   }
 }
 
+function isSame(a: Principal, b: Principal): boolean {
+  return a.keyId === b.keyId && a.clientName === b.clientName && a.scopes === b.scopes && a.isMaster === b.isMaster;
+}
+
+const scopeSets = new Map<string, ReadonlySet<Scope>>();
+
+/** One set for all keys with the same scopes: there are few kinds of keys and many keys. */
+function scopeSet(scopes: Scope[]): ReadonlySet<Scope> {
+  const name = scopes.join(' ');
+  let set = scopeSets.get(name);
+  if (!set) {
+    set = new Set(scopes);
+    if (scopeSets.size < 1_000) scopeSets.set(name, set);
+  }
+  return set;
+}
+
 function toEntry(row: KeyRow): Entry {
   const principal: Principal = Object.freeze({
     kind: row.kind,
@@ -211,7 +231,7 @@ function toEntry(row: KeyRow): Entry {
     userId: row.user_id ?? undefined,
     keyId: row.id,
     isMaster: row.is_master,
-    scopes: new Set(row.scopes),
+    scopes: scopeSet(row.scopes),
   });
   return {
     hash: row.hash,

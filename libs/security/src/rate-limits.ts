@@ -1,17 +1,12 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Redis } from 'ioredis';
-import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes, type RateLimiterAbstract } from 'rate-limiter-flexible';
+import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { CONFIG, type Config, type RateLimit } from '#libs/config';
+import { FixedWindows } from './fixed-windows.js';
+import { rateState, type RateState } from './rate-state.js';
 import type { LimitFamily } from './route-rules.js';
 
-/** State of a window after a request was counted in it. */
-export interface RateState {
-  limit: number;
-  remaining: number;
-  /** Unix seconds when the window ends. */
-  resetAt: number;
-  exceeded: boolean;
-}
+export type { RateState } from './rate-state.js';
 
 /** What the limiter reports to metrics. */
 export interface RateLimitObserver {
@@ -20,7 +15,9 @@ export interface RateLimitObserver {
 
 interface Family {
   limit: NonNullable<RateLimit>;
-  limiter: RateLimiterAbstract;
+  /** In Redis when configured; the library counts in process while Redis is down. */
+  shared: RateLimiterRedis | undefined;
+  own: FixedWindows;
 }
 
 /** Fixed-window counting per family and principal: in Redis when configured, else (or while Redis is down) in process. */
@@ -36,7 +33,7 @@ export class RateLimits implements OnApplicationShutdown {
     this.redis = config.redisUrl ? this.connect(config.redisUrl) : undefined;
     const make = (name: LimitFamily): Family | undefined => {
       const limit = config.rateLimits[name];
-      return limit ? { limit, limiter: this.limiter(name, limit) } : undefined;
+      return limit ? { limit, shared: this.shared(name, limit), own: new FixedWindows(limit) } : undefined;
     };
     this.families = {
       authentication: make('authentication'),
@@ -50,16 +47,11 @@ export class RateLimits implements OnApplicationShutdown {
     this.redis?.disconnect();
   }
 
-  /** Counts one request; undefined when the family is off. */
-  async count(family: LimitFamily, principal: string): Promise<RateState | undefined> {
+  /** Counts one request; undefined when the family is off. Answers in the same tick when this process counts alone. */
+  count(family: LimitFamily, principal: string): RateState | undefined | Promise<RateState> {
     const entry = this.families[family];
     if (!entry) return undefined;
-    try {
-      return stateOf(entry.limit.points, await entry.limiter.consume(principal), false);
-    } catch (rejection) {
-      if (rejection instanceof RateLimiterRes) return stateOf(entry.limit.points, rejection, true);
-      throw rejection;
-    }
+    return entry.shared ? this.countShared(entry.limit.points, entry.shared, principal) : entry.own.count(principal);
   }
 
   /** The window's state for an answer that is not counted (no principal is known). */
@@ -70,14 +62,21 @@ export class RateLimits implements OnApplicationShutdown {
     return { limit: points, remaining: points, resetAt: Math.ceil(Date.now() / 1000) + seconds, exceeded: false };
   }
 
-  private limiter(name: string, limit: NonNullable<RateLimit>): RateLimiterAbstract {
+  private async countShared(points: number, limiter: RateLimiterRedis, principal: string): Promise<RateState> {
+    const result = await limiter.consume(principal).catch((rejection: unknown) => {
+      if (rejection instanceof RateLimiterRes) return rejection;
+      throw rejection;
+    });
+    return rateState(points, result.consumedPoints, Date.now() + result.msBeforeNext);
+  }
+
+  private shared(name: string, limit: NonNullable<RateLimit>): RateLimiterRedis | undefined {
+    if (!this.redis) return undefined;
     const options = { keyPrefix: `chatapi:limit:${name}`, points: limit.points, duration: limit.seconds };
-    const memory = new RateLimiterMemory(options);
-    if (!this.redis) return memory;
     return new RateLimiterRedis({
       ...options,
       storeClient: this.redis,
-      insuranceLimiter: memory,
+      insuranceLimiter: new RateLimiterMemory(options),
       rejectIfRedisNotReady: true,
     });
   }
@@ -102,13 +101,4 @@ export class RateLimits implements OnApplicationShutdown {
     if (degraded) this.logger.warn('Redis does not answer: rate limits count in this process only');
     else this.logger.log('Redis answers again: rate limits are shared');
   }
-}
-
-function stateOf(limit: number, result: RateLimiterRes, exceeded: boolean): RateState {
-  return {
-    limit,
-    remaining: Math.max(0, result.remainingPoints),
-    resetAt: Math.ceil((Date.now() + result.msBeforeNext) / 1000),
-    exceeded,
-  };
 }

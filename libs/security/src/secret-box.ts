@@ -14,6 +14,11 @@ export class SecretBox {
     this.keys = keys.map((key) => ({ key, id: createHash('sha256').update(key).digest().subarray(0, ID_BYTES) }));
   }
 
+  /** Ids of the keys that only decrypt; what one of them sealed begins with its id. */
+  get olderKeyIds(): Buffer[] {
+    return this.keys.slice(1).map(({ id }) => id);
+  }
+
   /** key id (4 bytes) · nonce (12) · tag (16) · ciphertext. */
   seal(plain: string): Buffer {
     const { id, key } = this.keys[0]!;

@@ -1,13 +1,13 @@
 import { Global, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { CONFIG, type Config } from '#libs/config';
-import { KeyGuard, RateLimitGuard, ScopeGuard } from './guards.js';
+import { AdmissionGuard, KeyStep } from './guards.js';
 import { KeyDirectory } from './key-directory.js';
 import { RateLimits } from './rate-limits.js';
 import { generatedKey, SecretBox } from './secret-box.js';
 import { UnitOfWork } from './unit-of-work.js';
 
-/** Guards in one order for every route: key, scopes, rate limit. */
+/** Keys, limits, transactions, and the guard of every route. */
 @Global()
 @Module({
   providers: [
@@ -20,9 +20,8 @@ import { UnitOfWork } from './unit-of-work.js';
       useFactory: (config: Config) =>
         new SecretBox(config.encryptionKeys.length > 0 ? config.encryptionKeys : [generatedKey(config.dataDir)]),
     },
-    { provide: APP_GUARD, useClass: KeyGuard },
-    { provide: APP_GUARD, useClass: ScopeGuard },
-    { provide: APP_GUARD, useClass: RateLimitGuard },
+    KeyStep,
+    { provide: APP_GUARD, useClass: AdmissionGuard },
   ],
   exports: [KeyDirectory, RateLimits, UnitOfWork, SecretBox],
 })

@@ -180,6 +180,59 @@ describe('Messages', () => {
     }
   });
 
+  it('counts the quiet time of a room that was switched on by hand from then', async () => {
+    const id = await room();
+    const age = (days: number) =>
+      api.database.query(
+        `WITH aged AS (UPDATE room_counters SET last_message_at = now() - interval '400 days' WHERE room_id = $1)
+         UPDATE rooms SET active_since = active_since - make_interval(days => $2) WHERE id = $1`,
+        [id, days],
+      );
+    const isActiveAfterTheJob = async () => {
+      await api.database.query(
+        `INSERT INTO scheduled_jobs (name, next_run_at) VALUES ('deactivate-quiet-rooms', now())
+         ON CONFLICT (name) DO UPDATE SET next_run_at = now()`,
+      );
+      await api.app.get(Scheduler, { strict: false }).runDue();
+      return (await get(`/rooms/${id}`)).is_active;
+    };
+    const switchOn = () => api.call('PUT', `/rooms/${id}`, { key: john.key, body: { is_active: true } });
+    await age(0);
+    assert.equal(await isActiveAfterTheJob(), false);
+    await switchOn();
+    assert.equal(await isActiveAfterTheJob(), true);
+    await age(29);
+    await switchOn();
+    assert.equal(await isActiveAfterTheJob(), true);
+    await age(2);
+    assert.equal(await isActiveAfterTheJob(), false, 'switching on what is on is no switch');
+  });
+
+  it('lists a room by its latest changes without reading all of it', async () => {
+    const id = await room();
+    const sent: string[] = [];
+    for (let n = 0; n < 6; n++) sent.push((await aMessage(tenant, john, id, `${n}`)).id);
+    for (const n of [3, 1])
+      await api.call('PUT', `/messages/${sent[n]}`, { key: john.key, body: { content: `${n}!` } });
+    const list = async (order: string, cursor = '') => {
+      const path = `/messages?room_id=${id}&sort=updated_at&order=${order}&size=2${cursor}`;
+      const { body } = await api.call('GET', path, { key: john.key });
+      return [contents(body.data), body.pagination.next_cursor] as [string[], string | null];
+    };
+    for (const [order, expected] of [
+      ['desc', ['1!', '3!', '5', '4', '2', '0']],
+      ['asc', ['0', '2', '4', '5', '3!', '1!']],
+    ] as const) {
+      const seen: string[] = [];
+      for (let cursor: string | null = ''; cursor !== null;) {
+        const [page, next]: [string[], string | null] = await list(order, cursor);
+        seen.push(...page);
+        cursor = next && `&cursor=${next}`;
+      }
+      assert.deepEqual(seen, expected);
+    }
+  });
+
   it('counts unread to 1,000 and says when there is more', async () => {
     const id = await room();
     const add = (n: number) =>

@@ -114,5 +114,33 @@ describe(
       await until('all are answered', () => tickets.every((s) => s.closed !== undefined || s.frames.length > 0));
       assert.equal(tickets.filter((s) => s.frames[0]?.type === 'connection_status').length, 1);
     });
+
+    it('goes on without Redis: what the other process changes is found in the database, in order', async () => {
+      const carl = await aUser(tenant);
+      const [socket, removed] = [
+        await aSocket(there.url, 'websocket', ben.key),
+        await aSocket(there.url, 'websocket', carl.key),
+      ];
+      await here.call('POST', `/rooms/${room}/join`, { key: carl.key, body: {} });
+      await removed.frame('user_joined');
+      await redis.stop();
+      const contents = ['one', 'two', 'three'];
+      for (const content of contents) await aMessage(tenant, anna, room, content);
+      await socket.frame('message', (frame) => frame.data.content === 'three');
+      const heard = socket.changes(room).map((frame) => frame.data.content as string);
+      assert.deepEqual(heard.slice(-3), contents);
+      // A room joined meanwhile, and one lost.
+      const other = await aRoom(tenant, anna, { member_ids: [ben.id] });
+      await aMessage(tenant, anna, other, 'new room');
+      await socket.frame('message', (frame) => frame.room_id === other);
+      await here.call('DELETE', `/rooms/${room}/members/${carl.id}`, { key: anna.key });
+      await removed.frame('user_left');
+      await socket.ask('send_message', { room_id: room, content: 'from there' });
+      const seqs = socket.changes(room).map((frame) => frame.seq!);
+      assert.deepEqual(
+        seqs,
+        [...new Set(seqs)].sort((a, b) => a - b),
+      );
+    });
   },
 );

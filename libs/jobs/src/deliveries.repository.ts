@@ -1,0 +1,223 @@
+import { Injectable } from '@nestjs/common';
+import { Database, type Tx } from '#libs/database';
+import type { AttemptOutcome, ClaimedDelivery, DeliveryHandler } from './delivery.js';
+
+/** A claimed delivery with what its record needs. */
+export interface LeasedDelivery extends ClaimedDelivery {
+  orderKey: string | null;
+  /** Number of the attempt since the schedule began, from 1. */
+  step: number;
+  /** Tells this lease from any other of the same delivery. */
+  leaseUntil: Date;
+}
+
+/** What a claim is told about this process. */
+export interface ClaimRequest {
+  handlers: readonly DeliveryHandler[];
+  limit: number;
+  tenantLimit: number;
+  /** What a lease has over the handler's time. */
+  leaseMarginMs: number;
+  /** A priority whose turn it is: one of it that has waited long goes first in each lane; 0: none. */
+  turn: number;
+  /** The tenant served last; the next one has its turn. */
+  after: string;
+  /** The lane served last, by tenant. */
+  cursors: ReadonlyMap<string, string>;
+  /** Attempts in flight here, by tenant. */
+  busy: ReadonlyMap<string, number>;
+  /** Deliveries whose attempt has ended here and is not recorded yet. */
+  ended: readonly string[];
+}
+
+/** What a claim got. */
+export interface Claim {
+  deliveries: LeasedDelivery[];
+  /** The last tenant whose turn it was. */
+  after: string | null;
+  /** Whether something that could go by its time is left, for want of room. */
+  more: boolean;
+}
+
+/** An ended attempt and what is next for its delivery. */
+export interface AttemptRecord {
+  delivery: LeasedDelivery;
+  outcome: AttemptOutcome;
+  status: 'pending' | 'retrying' | 'sent' | 'failed';
+  /** Null: finished. */
+  nextInMs: number | null;
+  responseTimeMs: number;
+  attemptedAt: Date;
+}
+
+/** How much waits. */
+export interface QueueState {
+  /** Deliveries that can go now, counted up to 100,000. */
+  due: number;
+  /** Seconds the oldest of them has been due. */
+  oldestSeconds: number;
+}
+
+interface ClaimRow {
+  client_id: string;
+  id: string;
+  kind: string;
+  source_id: string;
+  lane: string;
+  target: string;
+  order_key: string | null;
+  attempt: number;
+  step: number;
+  created_at: number;
+  lease_until: number;
+}
+
+/** The engine's queries: over all tenants, since the queue is one. */
+@Injectable()
+export class DeliveriesRepository {
+  constructor(private readonly database: Database) {}
+
+  /** Leases deliveries that are due, tenants and lanes in turn, within every limit. */
+  async claim(request: ClaimRequest): Promise<Claim> {
+    const { handlers, cursors, busy, ended } = request;
+    const [row] = await this.database.prepared<{ claim: { rows: ClaimRow[]; after: string | null; more: boolean } }>(
+      'claim_deliveries',
+      'SELECT claim_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS claim',
+      [
+        handlers.map((h) => h.kind),
+        handlers.map((h) => h.laneConcurrency),
+        handlers.map((h) => h.timeoutMs + request.leaseMarginMs),
+        request.limit,
+        request.tenantLimit,
+        request.turn,
+        request.after,
+        [...cursors.keys()],
+        [...cursors.values()],
+        [...busy.keys()],
+        [...busy.values()],
+        ended,
+      ],
+    );
+    const { rows, after, more } = row!.claim;
+    return { deliveries: rows.map(toLeased), after, more };
+  }
+
+  /** Milliseconds until something comes due by itself; undefined: nothing will. */
+  async nextDueInMs(): Promise<number | undefined> {
+    const [row] = await this.database.query<{ ms: number | null }>(
+      `SELECT (extract(epoch FROM next_attempt_at - clock_timestamp()) * 1000)::float8 AS ms
+       FROM deliveries WHERE stage <> 'ready' ORDER BY next_attempt_at LIMIT 1`,
+    );
+    return row?.ms ?? undefined;
+  }
+
+  /**
+   * Records attempts and what is next, of those deliveries whose lease is still the attempt's own; answers which they
+   * are. Another process may have taken over the rest, and what it records is the truth.
+   */
+  async record(tx: Tx, records: readonly AttemptRecord[]): Promise<AttemptRecord[]> {
+    const updated = await tx.query<{ client_id: string; id: string }>(
+      `UPDATE deliveries d
+       SET status = x.status, attempt_count = d.attempt_count + x.counted, lease_until = NULL,
+         stage = CASE WHEN x.next_in_ms IS NOT NULL THEN 'waiting' END,
+         queue_client_id = CASE WHEN x.next_in_ms IS NOT NULL THEN d.client_id END,
+         next_attempt_at = now() + x.next_in_ms * interval '1 millisecond',
+         finished_at = CASE WHEN x.next_in_ms IS NULL THEN now() END,
+         error_code = x.error_code, error = x.error, updated_at = now()
+       FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::integer[], $6::bigint[], $7::text[], $8::text[])
+         AS x (client_id, id, lease_until, status, counted, next_in_ms, error_code, error)
+       WHERE d.client_id = x.client_id AND d.id = x.id AND d.lease_until = x.lease_until AND d.stage IS NOT NULL
+       RETURNING d.client_id, d.id`,
+      [
+        records.map((r) => r.delivery.clientId),
+        records.map((r) => r.delivery.id),
+        records.map((r) => r.delivery.leaseUntil),
+        records.map((r) => r.status),
+        records.map((r) => Number(counts(r))),
+        records.map((r) => r.nextInMs),
+        records.map((r) => r.outcome.errorCode?.slice(0, 64) ?? null),
+        records.map((r) => r.outcome.error?.slice(0, 500) ?? null),
+      ],
+    );
+    const own = new Set(updated.map((row) => `${row.client_id} ${row.id}`));
+    const owned = records.filter(({ delivery }) => own.has(`${delivery.clientId} ${delivery.id}`));
+    await this.insertAttempts(tx, owned.filter(counts));
+    await this.release(
+      tx,
+      owned.filter((r) => r.nextInMs === null && r.delivery.orderKey !== null).map((r) => r.delivery),
+    );
+    return owned;
+  }
+
+  /** Lets the next one of each order key go, where it is held by nothing but the one before it. */
+  async release(tx: Tx, ended: readonly { clientId: string; lane: string; orderKey: string | null }[]): Promise<void> {
+    if (ended.length === 0) return;
+    await tx.query(
+      `UPDATE deliveries d SET stage = 'ready', next_attempt_at = now()
+       FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::text[], $3::text[])) AS k (client_id, lane, order_key),
+         LATERAL (
+           SELECT o.id FROM deliveries o
+           WHERE o.queue_client_id = k.client_id AND o.lane = k.lane AND o.order_key = k.order_key
+           ORDER BY o.id LIMIT 1
+         ) AS first
+       WHERE d.client_id = k.client_id AND d.id = first.id AND d.stage = 'behind'`,
+      [ended.map((e) => e.clientId), ended.map((e) => e.lane), ended.map((e) => e.orderKey)],
+    );
+  }
+
+  /** How much can go now. */
+  async queueState(): Promise<QueueState> {
+    const [row] = await this.database.query<{ due: number; oldest: number | null }>(
+      `SELECT count(*) AS due, extract(epoch FROM clock_timestamp() - min(next_attempt_at))::float8 AS oldest
+       FROM (SELECT next_attempt_at FROM deliveries WHERE stage = 'ready' LIMIT 100000) AS ready`,
+    );
+    return { due: row!.due, oldestSeconds: Math.max(0, row!.oldest ?? 0) };
+  }
+
+  private async insertAttempts(tx: Tx, records: readonly AttemptRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    await tx.query(
+      `INSERT INTO delivery_attempts (client_id, delivery_id, attempt_number, status, error_code, error, provider_name,
+         provider_message_id, status_code, response_headers, response_body, response_time_ms, attempted_at)
+       SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[],
+         $8::text[], $9::smallint[], $10::jsonb[], $11::text[], $12::integer[], $13::timestamptz[])`,
+      [
+        records.map((r) => r.delivery.clientId),
+        records.map((r) => r.delivery.id),
+        records.map((r) => r.delivery.attempt),
+        records.map((r) => (r.outcome.result === 'sent' ? 'sent' : 'failed')),
+        records.map((r) => r.outcome.errorCode?.slice(0, 64) ?? null),
+        records.map((r) => r.outcome.error?.slice(0, 500) ?? null),
+        records.map((r) => r.outcome.providerName?.slice(0, 64) ?? null),
+        records.map((r) => r.outcome.providerMessageId?.slice(0, 255) ?? null),
+        records.map((r) => r.outcome.statusCode ?? null),
+        records.map((r) => (r.outcome.responseHeaders ? JSON.stringify(r.outcome.responseHeaders) : null)),
+        // PostgreSQL's text holds no NUL; what a receiver answers may.
+        records.map((r) => r.outcome.responseBody?.replaceAll('\0', '\uFFFD') ?? null),
+        records.map((r) => r.responseTimeMs),
+        records.map((r) => r.attemptedAt),
+      ],
+    );
+  }
+}
+
+/** Whether something was tried. */
+function counts({ outcome }: AttemptRecord): boolean {
+  return outcome.result !== 'deferred';
+}
+
+function toLeased(row: ClaimRow): LeasedDelivery {
+  return {
+    id: row.id,
+    clientId: row.client_id,
+    kind: row.kind,
+    sourceId: row.source_id,
+    lane: row.lane,
+    target: row.target,
+    orderKey: row.order_key,
+    attempt: row.attempt,
+    step: row.step,
+    createdAt: new Date(row.created_at),
+    leaseUntil: new Date(row.lease_until),
+  };
+}

@@ -1,0 +1,198 @@
+import {
+  Inject,
+  Injectable,
+  Logger,
+  Optional,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { NIL_ID } from '#libs/common';
+import { CONFIG, type Config } from '#libs/config';
+import { Database } from '#libs/database';
+import { Metrics } from '#libs/observability';
+import { PRIORITIES, type DeliveryHandler } from './delivery.js';
+import { Deliveries } from './deliveries.js';
+import { DeliveriesRepository, type AttemptRecord, type LeasedDelivery } from './deliveries.repository.js';
+import { DeliveryMetrics } from './delivery-metrics.js';
+import { DeliveryRecorder } from './delivery-recorder.js';
+import { InFlight } from './in-flight.js';
+import { JOB_ENGINE, type JobEngine } from './job-engine.js';
+import { runAttempt } from './run-attempt.js';
+
+/** What an engine is set to; tests set other values. */
+export interface EngineSettings {
+  /** Attempts of this process at once. */
+  concurrency: number;
+  /** Those of one tenant: the rest stays free for the others. */
+  tenantConcurrency: number;
+  /** How often it looks by itself, whatever wakes it. */
+  lookEveryMs: number;
+  /** What a lease has over the handler's time, for the record to be written. */
+  leaseMarginMs: number;
+}
+
+/** The settings of a process. */
+export const ENGINE_SETTINGS: EngineSettings = {
+  concurrency: 256,
+  tenantConcurrency: 128,
+  lookEveryMs: 1_000,
+  leaseMarginMs: 10_000,
+};
+
+/** Injection token of {@link EngineSettings}, where they are not the usual. */
+export const SETTINGS = Symbol('EngineSettings');
+
+/** Ended attempts that may wait for their record before new ones are claimed no more. */
+const MAX_UNRECORDED = 1_024;
+/** Share of claims that let what has waited long go first, whatever its priority. At random, so that no rhythm of lanes
+ * or tenants can miss it for ever. */
+const LOW_TURNS = 0.15;
+const DRAIN_MS = 18_000;
+const ABORTED_MS = 2_000;
+
+/**
+ * Carries out deliveries: claims what is due as far as it has room, attempts, records. What is due stands in the
+ * database; wake-ups only make it look sooner. The handlers are registered while modules start.
+ */
+@Injectable()
+export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly handlers = new Map<string, DeliveryHandler>();
+  private readonly flight = new InFlight();
+  private readonly recorder: DeliveryRecorder;
+  private readonly metrics: DeliveryMetrics;
+  private readonly logger = new Logger('Deliveries');
+  private running = false;
+  private claiming: Promise<void> | undefined;
+  private again = false;
+  /** Whether the last claim left something for want of room. */
+  private more = false;
+  private after = NIL_ID;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly repository: DeliveriesRepository,
+    private readonly deliveries: Deliveries,
+    @Inject(JOB_ENGINE) private readonly engine: JobEngine,
+    @Inject(CONFIG) private readonly config: Config,
+    database: Database,
+    metrics: Metrics,
+    @Optional() @Inject(SETTINGS) private readonly settings: EngineSettings = ENGINE_SETTINGS,
+  ) {
+    this.metrics = new DeliveryMetrics(metrics, repository);
+    this.recorder = new DeliveryRecorder(
+      database,
+      repository,
+      (kind) => this.handlers.get(kind)!,
+      (records, own) => this.recorded(records, own),
+    );
+  }
+
+  /** Makes deliveries of the handler's kind happen; called in `onModuleInit`. */
+  register(handler: DeliveryHandler): void {
+    this.handlers.set(handler.kind, handler);
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.deliveries.onDue(() => this.due());
+    if (!this.config.jobs || this.handlers.size === 0) return;
+    this.running = true;
+    await this.engine.start(() => this.look());
+    void this.look();
+  }
+
+  /** Claims no more, lets attempts end, and aborts those that take too long; what is then still leased comes due again. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.running = false;
+    clearTimeout(this.timer);
+    await this.engine.stop();
+    await this.claiming;
+    if (!(await this.flight.empty(DRAIN_MS))) {
+      this.flight.abortAll();
+      await this.flight.empty(ABORTED_MS);
+    }
+    await this.recorder.drained();
+  }
+
+  /** Something is due: this process sees to it, or tells the others where it has no room or runs no jobs. */
+  private due(): void {
+    if (this.running && this.room() > 0) {
+      void this.look();
+      return;
+    }
+    this.more = true;
+    this.engine.announce();
+  }
+
+  private room(): number {
+    return this.recorder.depth > MAX_UNRECORDED ? 0 : this.settings.concurrency - this.flight.size;
+  }
+
+  /** Claims until there is no room or nothing left; calls meanwhile make it look once more. Never rejects. */
+  private look(): Promise<void> {
+    if (!this.running) return Promise.resolve();
+    this.again = true;
+    this.claiming ??= this.claimAll().finally(() => {
+      this.claiming = undefined;
+      if (this.again && this.room() > 0) void this.look();
+    });
+    return this.claiming;
+  }
+
+  private async claimAll(): Promise<void> {
+    clearTimeout(this.timer);
+    const { lookEveryMs } = this.settings;
+    let pauseMs = lookEveryMs;
+    try {
+      while (this.running && this.again) {
+        this.again = false;
+        while (this.running && this.room() > 0 && (await this.claim()) > 0);
+      }
+      if (this.running && this.flight.size === 0) pauseMs = (await this.repository.nextDueInMs()) ?? pauseMs;
+    } catch (error) {
+      this.again = false;
+      this.logger.warn(`Deliveries could not be claimed: ${error instanceof Error ? error.name : 'unknown'}`);
+    }
+    if (!this.running) return;
+    this.timer = setTimeout(() => void this.look(), Math.min(Math.max(pauseMs, 5), lookEveryMs)).unref();
+  }
+
+  private async claim(): Promise<number> {
+    const { deliveries, after, more } = await this.repository.claim({
+      handlers: [...this.handlers.values()],
+      limit: this.room(),
+      tenantLimit: this.settings.tenantConcurrency,
+      leaseMarginMs: this.settings.leaseMarginMs,
+      turn: Math.random() < LOW_TURNS ? Math.ceil(Math.random() * (PRIORITIES.length - 1)) : 0,
+      after: this.after,
+      cursors: this.flight.cursors,
+      busy: this.flight.byTenant,
+      ended: this.flight.ended(),
+    });
+    this.after = after ?? NIL_ID;
+    this.more = more;
+    for (const delivery of deliveries) void this.attempt(delivery);
+    return deliveries.length;
+  }
+
+  /** Never rejects. */
+  private async attempt(delivery: LeasedDelivery): Promise<void> {
+    const handler = this.handlers.get(delivery.kind)!;
+    const controller = this.flight.begin(delivery);
+    const record = await runAttempt(handler, delivery, controller, this.logger);
+    this.flight.end(delivery);
+    this.recorder.add(record);
+    if (this.more) void this.look();
+  }
+
+  private recorded(records: AttemptRecord[], own: ReadonlySet<AttemptRecord>): void {
+    for (const record of records) {
+      this.flight.recorded(record.delivery);
+      this.metrics.count(record, own.has(record));
+    }
+    // The next of an order key may go now, and a retry may be due sooner than the next look. Nothing in flight: claims
+    // have waited for this record.
+    const soon = (r: AttemptRecord): boolean =>
+      r.delivery.orderKey !== null || (r.nextInMs ?? Infinity) < this.settings.lookEveryMs;
+    if (records.some(soon) || (this.more && this.flight.size === 0)) void this.look();
+  }
+}

@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { after, before, beforeEach, afterEach, describe, it } from 'node:test';
+import { newId } from '#libs/common';
+import { until } from '../../../test/support/concurrency.js';
+import { anOwnDatabase, type OwnDatabase } from '../../../test/support/own-database.js';
+import { aClient, aDelivery, aHandler, aWorker, type Worker } from './delivery-engine.test-support.js';
+import { DeliveriesRepository, type Claim, type ClaimRequest } from './deliveries.repository.js';
+import { PRIORITIES, type AttemptOutcome, type NewDelivery } from './delivery.js';
+
+describe('The queue of deliveries', () => {
+  let own: OwnDatabase;
+  let adder: Worker;
+  before(async () => void (own = await anOwnDatabase()));
+  after(() => own.drop());
+  beforeEach(async () => {
+    adder = await aWorker(own.url, [], { jobs: false });
+    await adder.database.query('DELETE FROM clients');
+  });
+  afterEach(() => adder.stop());
+
+  async function add(deliveries: NewDelivery[]): Promise<void> {
+    for (let from = 0; from < deliveries.length; from += 5_000) {
+      await adder.database.run((tx) => adder.deliveries.add(tx, deliveries.slice(from, from + 5_000)));
+    }
+  }
+
+  /** A claim by hand. */
+  function claim(fields: Partial<ClaimRequest> = {}, laneConcurrency = 10): Promise<Claim> {
+    return new DeliveriesRepository(adder.database).claim({
+      handlers: [aHandler({ laneConcurrency })],
+      limit: 100,
+      tenantLimit: 100,
+      leaseMarginMs: 10_000,
+      turn: 0,
+      after: newId(0),
+      cursors: new Map(),
+      busy: new Map(),
+      ended: [],
+      ...fields,
+    });
+  }
+
+  it('never has more of a lane in flight than its limit, over two processes', async () => {
+    const limit = 3;
+    let running = 0;
+    let most = 0;
+    const attempt = async (): Promise<AttemptOutcome> => {
+      most = Math.max(most, ++running);
+      await delay(3);
+      running--;
+      return { result: 'sent' };
+    };
+    const handlers = [1, 2].map(() => aHandler({ laneConcurrency: limit }, attempt));
+    const workers = await Promise.all(
+      handlers.map((h) =>
+        aWorker(own.url, [h], { settings: { lookEveryMs: 5, concurrency: 2, tenantConcurrency: 2 } }),
+      ),
+    );
+    const client = await aClient(adder.database);
+    await add(Array.from({ length: 300 }, () => aDelivery(client)));
+    await until('all are sent', () => handlers.flatMap((h) => h.settledOnes).length === 300);
+    await Promise.all(workers.map((w) => w.stop()));
+    assert.equal(most, limit);
+    assert(
+      handlers.every((h) => h.attempts.length > 0),
+      'both processes had a share',
+    );
+  });
+
+  it('keeps an order key in order, one at a time, past a failure and through a retry, and holds nobody else', async () => {
+    const seen: string[] = [];
+    const running = new Map<string, number>();
+    const handler = aHandler({ policy: { scheduleSeconds: [0.05, 0.05], jitter: 0 } }, async (d) => {
+      const key = d.target.split('/')[0]!;
+      assert.equal(running.get(key) ?? 0, 0, 'one at a time');
+      running.set(key, 1);
+      await delay(Math.random() * 4);
+      running.set(key, 0);
+      if (d.target.endsWith('/3')) return { result: 'failed' };
+      if (d.target.endsWith('/5') && d.attempt < 3) return { result: 'retry' };
+      seen.push(d.target);
+      return { result: 'sent' };
+    });
+    const workers = await Promise.all([aWorker(own.url, [handler]), aWorker(own.url, [handler])]);
+    const client = await aClient(adder.database);
+    const keys = ['a', 'b', 'c'];
+    const added = Array.from({ length: 30 }, (_, i) =>
+      keys.map((orderKey) => aDelivery(client, { orderKey, target: `${orderKey}/${i}` })),
+    ).flat();
+    // Out of their order, so that a later one may be there before an earlier one is.
+    await add(added);
+    await until('all ended', () => handler.settledOnes.filter((s) => s.status !== 'retrying').length === added.length);
+    await Promise.all(workers.map((w) => w.stop()));
+    for (const key of keys) {
+      const expected = Array.from({ length: 30 }, (_, i) => `${key}/${i}`).filter((target) => !target.endsWith('/3'));
+      assert.deepEqual(
+        seen.filter((target) => target.startsWith(`${key}/`)),
+        expected,
+      );
+    }
+  });
+
+  it('lets the next of an order key go when the one before is cancelled', async () => {
+    const client = await aClient(adder.database);
+    const [first, second] = [
+      aDelivery(client, { orderKey: 'k', dueAt: new Date(Date.now() + 3_600_000) }),
+      aDelivery(client, { orderKey: 'k' }),
+    ];
+    await add([first, second]);
+    assert.deepEqual((await claim()).deliveries, []);
+    const cancelled = await adder.database.run((tx) =>
+      adder.deliveries.cancel(tx, { clientId: client, ids: [first.id] }),
+    );
+    assert.deepEqual(cancelled, [first.id]);
+    assert.deepEqual(
+      (await claim()).deliveries.map((d) => d.id),
+      [second.id],
+    );
+  });
+
+  it('serves the more urgent first, and never lets the low starve', async () => {
+    const client = await aClient(adder.database);
+    const order: string[] = [];
+    const handler = aHandler({ laneConcurrency: 1 }, (d) => {
+      order.push(d.target);
+      return { result: 'sent' };
+    });
+    const added = [...PRIORITIES]
+      .reverse()
+      .flatMap((priority) =>
+        Array.from({ length: 200 }, () =>
+          aDelivery(client, { priority, target: priority, dueAt: new Date(Date.now() - 60_000) }),
+        ),
+      );
+    await add(added);
+    const worker = await aWorker(own.url, [handler]);
+    await until('all are sent', () => order.length === added.length);
+    await worker.stop();
+    const middle = (priority: string) => order.map((p, i) => (p === priority ? i : -1)).filter((i) => i >= 0)[99]!;
+    assert(middle('urgent') < middle('high') && middle('high') < middle('normal') && middle('normal') < middle('low'));
+    assert(order.indexOf('low') < 500, `the first low one came after ${order.indexOf('low')} others`);
+  });
+
+  it('does not let one tenant’s thousands hold up another’s single one, nor a hanging lane another', async () => {
+    const [crowd, single] = [await aClient(adder.database), await aClient(adder.database)];
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const before: string[] = [];
+    const handler = aHandler({ laneConcurrency: 64 }, async (d) => {
+      before.push(`${d.clientId === crowd ? 'crowd' : 'single'} ${d.lane}`);
+      if (d.lane === 'hangs') await held;
+      await delay(2);
+      return { result: 'sent' };
+    });
+    await add(Array.from({ length: 3_000 }, (_, i) => aDelivery(crowd, { lane: i % 2 ? 'hangs' : 'goes' })));
+    const worker = await aWorker(own.url, [handler], { settings: { concurrency: 96, tenantConcurrency: 80 } });
+    await until('the crowd has begun', () => before.length >= 80);
+    await add([aDelivery(single)]);
+    // Another process added it: this one looks when it has room.
+    await until('the single one is served', () => before.includes('single lane'));
+    assert(before.length < 1_500, `${before.length} came first`);
+    await until('the lane that goes is through', () => before.filter((b) => b === 'crowd goes').length === 1_500);
+    assert.equal(before.filter((b) => b === 'crowd hangs').length, 64);
+    release();
+    await until('all are sent', () => handler.settledOnes.length === 3_001);
+    await worker.stop();
+  });
+
+  it('shares a claim out between tenants and between lanes, and goes on where it stopped', async () => {
+    const clients = await Promise.all(Array.from({ length: 20 }, () => aClient(adder.database)));
+    await add(
+      clients.flatMap((client) =>
+        ['a', 'b', 'c', 'd'].flatMap((lane) => [1, 2, 3].map(() => aDelivery(client, { lane }))),
+      ),
+    );
+    const first = await claim({ limit: 10 });
+    assert.equal(new Set(first.deliveries.map((d) => d.clientId)).size, 10);
+    const second = await claim({ limit: 10, after: first.after! });
+    const served = new Set([...first.deliveries, ...second.deliveries].map((d) => d.clientId));
+    assert.equal(served.size, 20);
+    const [client] = clients.sort();
+    const cursors = new Map([[client!, 'b']]);
+    const third = await claim({ limit: 1, cursors });
+    assert.deepEqual(
+      third.deliveries.map((d) => [d.clientId, d.lane]),
+      [[client, 'c']],
+    );
+    // What one tenant may have in this process is not exceeded.
+    const fourth = await claim({ limit: 80, tenantLimit: 5, busy: new Map([[client!, 4]]) });
+    assert.equal(fourth.deliveries.filter((d) => d.clientId === client).length, 1);
+  });
+
+  it('touches no more rows for a claim with 100,000 waiting than with 100', async () => {
+    const touched = async (): Promise<number> => {
+      const { rows } = {
+        rows: await adder.database.run(async (tx) => {
+          await tx.query('SET LOCAL enable_seqscan = on');
+          await tx.query(
+            `SELECT claim_deliveries('{test}', '{64}', '{15000}', 64, 64, 0, '00000000-0000-0000-0000-000000000000', '{}', '{}', '{}', '{}', '{}')`,
+          );
+          return tx.query<{ n: number; seq: number }>(
+            `SELECT sum(idx_tup_fetch + seq_tup_read) AS n, sum(seq_scan) AS seq FROM pg_stat_xact_user_tables WHERE relname LIKE 'deliver%'`,
+          );
+        }),
+      };
+      assert.equal(Number(rows[0]!.seq), 0, 'no table scan');
+      return Number(rows[0]!.n);
+    };
+    const fill = async (n: number, dueAt?: Date): Promise<void> => {
+      const client = await aClient(adder.database);
+      await add(Array.from({ length: n }, () => aDelivery(client, { dueAt })));
+    };
+    await fill(100);
+    const few = await touched();
+    await adder.database.query('DELETE FROM clients');
+    // And as many that are not due.
+    await fill(100_000);
+    await fill(20_000, new Date(Date.now() + 3_600_000));
+    const many = await touched();
+    assert(few >= 64 && few < 1_000, `${few} rows for 100`);
+    assert(many <= few * 1.5, `${many} rows for 100,000, ${few} for 100`);
+  });
+
+  it('makes a failed delivery due again with its schedule from the start, attempts numbered on', async () => {
+    let isUp = false;
+    const handler = aHandler({ policy: { scheduleSeconds: [0, 0], jitter: 0 } }, () => ({
+      result: isUp ? 'sent' : 'retry',
+    }));
+    const worker = await aWorker(own.url, [handler]);
+    const client = await aClient(adder.database);
+    const added = aDelivery(client, { subject: 'message.created' });
+    await worker.database.run((tx) => worker.deliveries.add(tx, [added]));
+    const status = async () => (await worker.log.ofLane(client, 'lane', added.id))!;
+    await until('it has failed', async () => (await status()).status === 'failed');
+    assert.equal((await status()).attempts.length, 3);
+    const again = () =>
+      worker.database.run((tx) => worker.deliveries.redeliver(tx, { clientId: client, sourceId: added.sourceId }));
+    assert.deepEqual(await again(), [added.id]);
+    await until(
+      'it has failed again',
+      async () => handler.attempts.length === 6 && (await status()).status === 'failed',
+    );
+    isUp = true;
+    await again();
+    await until('it is sent', async () => (await status()).status === 'sent');
+    assert.deepEqual(
+      (await status()).attempts.map((a) => a.attemptNumber),
+      [1, 2, 3, 4, 5, 6, 7],
+    );
+    assert.deepEqual(await again(), [], 'what is sent stays sent');
+    await worker.stop();
+  });
+
+  it('counts no attempt when nothing was tried', async () => {
+    let deferrals = 2;
+    const handler = aHandler({}, () =>
+      deferrals-- > 0 ? { result: 'deferred', retryAfterMs: 10 } : { result: 'sent' },
+    );
+    const worker = await aWorker(own.url, [handler]);
+    const client = await aClient(adder.database);
+    const added = aDelivery(client);
+    await worker.database.run((tx) => worker.deliveries.add(tx, [added]));
+    await until('it is sent', () => handler.settledOnes.length === 1);
+    await worker.stop();
+    assert.deepEqual(
+      handler.attempts.map((a) => a.attempt),
+      [1, 1, 1],
+    );
+  });
+
+  it('records the neighbours of an attempt whose handler cannot settle it, and does not repeat that one for ever', async () => {
+    const handler = aHandler({
+      policy: { scheduleSeconds: [0], jitter: 0 },
+      settled: (_tx, settled) =>
+        settled.some((s) => s.delivery.target === 'bad') ? Promise.reject(new Error('defect')) : Promise.resolve(),
+    });
+    const worker = await aWorker(own.url, [handler]);
+    const client = await aClient(adder.database);
+    const added = ['bad', ...Array.from({ length: 20 }, (_, i) => `good ${i}`)].map((target) =>
+      aDelivery(client, { target }),
+    );
+    await worker.database.run((tx) => worker.deliveries.add(tx, added));
+    await until('all ended', async () => {
+      const [row] = await worker.database.query<{ n: number }>(
+        'SELECT count(*) AS n FROM deliveries WHERE client_id = $1 AND finished_at IS NOT NULL',
+        [client],
+      );
+      return row!.n === added.length;
+    });
+    const [bad] = await worker.log.ofSource(client, added[0]!.sourceId);
+    assert.deepEqual([bad!.status, bad!.errorCode, bad!.attempts.length], ['failed', 'INTERNAL_ERROR', 2]);
+    assert.equal(handler.settledOnes.length, 20);
+    await worker.stop();
+  });
+});

@@ -1,0 +1,112 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
+import { ApiError } from '#libs/common';
+import type { Database, Tx } from '#libs/database';
+import type { DeliveryHandler, SettledDelivery } from './delivery.js';
+import type { AttemptRecord, DeliveriesRepository } from './deliveries.repository.js';
+import { nextStep } from './retry-policy.js';
+
+const MAX_BATCH = 256;
+const RETRY_MS = 200;
+
+/** Hears of every attempt once it is recorded, or given up since another process has taken over. */
+export type OnRecorded = (records: AttemptRecord[], own: ReadonlySet<AttemptRecord>) => void;
+
+/**
+ * Writes down attempts that have ended, all that ended while the last record was written in one transaction, together
+ * with what their handlers make of them. There is no timer, so a lone attempt is recorded at once.
+ */
+export class DeliveryRecorder {
+  private waiting: AttemptRecord[] = [];
+  private writing: Promise<void> | undefined;
+  private readonly logger = new Logger('Deliveries');
+
+  constructor(
+    private readonly database: Database,
+    private readonly repository: DeliveriesRepository,
+    private readonly handlerOf: (kind: string) => DeliveryHandler,
+    private readonly onRecorded: OnRecorded,
+  ) {}
+
+  /** Attempts that wait for the next record. */
+  get depth(): number {
+    return this.waiting.length;
+  }
+
+  /** Takes an ended attempt. */
+  add(record: AttemptRecord): void {
+    this.waiting.push(record);
+    this.writing ??= this.write().finally(() => (this.writing = undefined));
+  }
+
+  /** Resolves when everything taken is recorded. */
+  async drained(): Promise<void> {
+    await this.writing;
+  }
+
+  private async write(): Promise<void> {
+    while (this.waiting.length > 0) {
+      await this.store(this.waiting.splice(0, MAX_BATCH));
+    }
+  }
+
+  /** Never rejects. While the database is away it goes on trying, as long as a lease may still be ours. */
+  private async store(batch: AttemptRecord[]): Promise<void> {
+    for (;;) {
+      try {
+        this.onRecorded(batch, new Set(await this.database.run((tx) => this.record(tx, batch))));
+        return;
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 503) {
+          const kept = batch.filter(({ delivery }) => delivery.leaseUntil.getTime() + 60_000 > Date.now());
+          if (kept.length === 0) return this.onRecorded(batch, new Set());
+          await delay(RETRY_MS);
+          continue;
+        }
+        if (batch.length > 1) {
+          // One of them is at fault: alone, it fails alone.
+          for (const record of batch) await this.store([record]);
+          return;
+        }
+        this.logger.error(`A ${batch[0]!.delivery.kind} attempt could not be recorded: ${nameOf(error)}`);
+        await this.storeBare(batch[0]!);
+        return;
+      }
+    }
+  }
+
+  private async record(tx: Tx, batch: AttemptRecord[]): Promise<AttemptRecord[]> {
+    const own = await this.repository.record(tx, batch);
+    const byKind = new Map<string, SettledDelivery[]>();
+    for (const record of own) {
+      if (record.outcome.result === 'deferred') continue;
+      const { delivery, outcome, status, responseTimeMs, attemptedAt } = record;
+      const settled = byKind.get(delivery.kind) ?? [];
+      settled.push({ delivery, outcome, status, responseTimeMs, attemptedAt });
+      byKind.set(delivery.kind, settled);
+    }
+    for (const [kind, settled] of byKind) await this.handlerOf(kind).settled?.(tx, settled);
+    return own;
+  }
+
+  /** The handler's own part fails: the attempt counts as one that may pass, so that it neither repeats at once nor for ever. */
+  private async storeBare(record: AttemptRecord): Promise<void> {
+    const outcome = {
+      result: 'retry',
+      errorCode: 'INTERNAL_ERROR',
+      error: 'The outcome could not be recorded',
+    } as const;
+    const { delivery } = record;
+    const bare = {
+      ...record,
+      outcome,
+      ...nextStep(this.handlerOf(delivery.kind).policy, delivery.step, delivery.attempt, outcome),
+    };
+    const own = await this.database.run((tx) => this.repository.record(tx, [bare])).catch(() => []);
+    this.onRecorded([record], new Set(own.length > 0 ? [record] : []));
+  }
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : 'unknown';
+}

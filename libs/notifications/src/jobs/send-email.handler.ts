@@ -1,0 +1,66 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { CONFIG, type Config } from '#libs/config';
+import type { Tx } from '#libs/database';
+import {
+  DeliveryEngine,
+  type AttemptOutcome,
+  type ClaimedDelivery,
+  type DeliveryHandler,
+  type RetryPolicy,
+  type SettledDelivery,
+} from '#libs/jobs';
+import { Mailer, type OutgoingMail } from '../email/mailer.js';
+import { distinctAddresses, KINDS } from '../notification-plan.js';
+import { NotificationSettlement } from '../notification-settlement.js';
+import { NotificationSourceRepository, type NotificationSource } from '../notification-source.repository.js';
+import { gone, retryPolicy } from './notification-outcomes.js';
+
+/** Sends the mails of e-mail notifications, and of socket notifications whose readers were not online. */
+@Injectable()
+export class SendEmailHandler implements DeliveryHandler, OnModuleInit {
+  readonly kind = KINDS.email;
+  readonly policy: RetryPolicy;
+  readonly laneConcurrency = 10;
+  readonly timeoutMs = 30_000;
+
+  constructor(
+    private readonly engine: DeliveryEngine,
+    private readonly sources: NotificationSourceRepository,
+    private readonly settlement: NotificationSettlement,
+    private readonly mailer: Mailer,
+    @Inject(CONFIG) config: Config,
+  ) {
+    this.policy = retryPolicy(config);
+  }
+
+  onModuleInit(): void {
+    this.engine.register(this);
+  }
+
+  async attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<AttemptOutcome> {
+    const source = await this.sources.find(delivery.clientId, delivery.sourceId);
+    return source ? this.mailer.send(mailOf(delivery, source), signal) : gone();
+  }
+
+  settled(tx: Tx, settled: SettledDelivery[]): Promise<void> {
+    return this.settlement.settle(tx, settled);
+  }
+}
+
+function mailOf(delivery: ClaimedDelivery, source: NotificationSource): OutgoingMail {
+  const fallback = source.type === 'websocket' ? source.email_fallback : null;
+  return {
+    clientId: delivery.clientId,
+    deliveryId: delivery.id,
+    attempt: delivery.attempt,
+    recipientCount: fallback ? distinctAddresses(fallback.to_email ?? []).length : source.recipients_total,
+    to: delivery.target,
+    cc: source.cc ?? [],
+    bcc: source.bcc ?? [],
+    replyTo: source.reply_to,
+    fromEmail: source.from_email,
+    fromName: source.from_name,
+    subject: fallback?.subject ?? source.subject ?? '',
+    content: fallback?.content ?? source.content,
+  };
+}

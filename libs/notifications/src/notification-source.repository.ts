@@ -1,0 +1,78 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '#libs/database';
+import type { EmailFallbackDto, NotificationType } from './notification.dto.js';
+import type { Priority } from '#libs/jobs';
+
+/** What an attempt needs to know of its notification. */
+export interface NotificationSource {
+  id: string;
+  type: NotificationType;
+  priority: Priority;
+  subject: string | null;
+  content: string;
+  cc: string[] | null;
+  bcc: string[] | null;
+  reply_to: string | null;
+  from_email: string | null;
+  from_name: string | null;
+  room_id: string | null;
+  email_fallback: EmailFallbackDto | null;
+  meta: Record<string, unknown>;
+  recipients_total: number;
+  created_at: Date;
+}
+
+/** What the delivery handlers read and write. */
+@Injectable()
+export class NotificationSourceRepository {
+  constructor(private readonly database: Database) {}
+
+  async find(clientId: string, id: string): Promise<NotificationSource | undefined> {
+    const [row] = await this.database.prepared<NotificationSource>(
+      'notification-source',
+      `SELECT id, type, priority, subject, content, cc, bcc, reply_to, from_email, from_name, room_id, email_fallback, meta,
+         recipients_total, created_at
+       FROM notifications WHERE client_id = $1 AND id = $2`,
+      [clientId, id],
+    );
+    return row;
+  }
+
+  /** Puts a notification into the inboxes of a room's present members. Again does nothing. */
+  async fillRoomInboxes(clientId: string, id: string, roomId: string): Promise<void> {
+    await this.database.query(
+      `INSERT INTO notification_inbox (client_id, user_id, notification_id, created_at)
+       SELECT n.client_id, m.user_id, n.id, n.created_at
+       FROM notifications n JOIN room_members m ON m.client_id = n.client_id AND m.room_id = $3 AND m.left_at IS NULL
+       WHERE n.client_id = $1 AND n.id = $2
+       ON CONFLICT DO NOTHING`,
+      [clientId, id, roomId],
+    );
+  }
+
+  /**
+   * Puts a notification into a user's inbox, unless the user is gone. Again does nothing. Answers whether the user is
+   * there, and whether the room the notification also goes to reaches the user anyway.
+   */
+  async fillInbox(
+    clientId: string,
+    id: string,
+    userId: string,
+    roomId: string | null,
+  ): Promise<{ exists: boolean; inRoom: boolean }> {
+    const [row] = await this.database.query<{ exists: boolean; in_room: boolean }>(
+      `WITH reader AS (
+         SELECT u.id FROM users u WHERE u.client_id = $1 AND u.id = $3 AND u.deleted_at IS NULL FOR KEY SHARE
+       ), filled AS (
+         INSERT INTO notification_inbox (client_id, user_id, notification_id, created_at)
+         SELECT n.client_id, r.id, n.id, n.created_at FROM notifications n, reader r WHERE n.client_id = $1 AND n.id = $2
+         ON CONFLICT DO NOTHING
+       )
+       SELECT EXISTS (SELECT 1 FROM reader) AS exists,
+         EXISTS (SELECT 1 FROM room_members m
+           WHERE m.client_id = $1 AND m.room_id = $4 AND m.user_id = $3 AND m.left_at IS NULL) AS in_room`,
+      [clientId, id, userId, roomId],
+    );
+    return { exists: row!.exists, inRoom: row!.in_room };
+  }
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { aClient, aDelivery, aWorker, type Worker } from '../../libs/jobs/src/delivery-engine.test-support.js';
+import { startChild } from '../support/child.js';
+import { until } from '../support/concurrency.js';
+import { anOwnDatabase, type OwnDatabase } from '../support/own-database.js';
+
+const KILLS = 20;
+const DELIVERIES = 2_000;
+/** The worker's time for an attempt and what its lease has on top. */
+const LEASE_MS = 2_000;
+
+describe('Workers that are killed', () => {
+  const redis = process.env['TEST_REDIS_URL'];
+  let sink: Server;
+  let sinkUrl: string;
+  let times: Map<string, number>;
+  let own: OwnDatabase;
+  let adder: Worker;
+
+  before(async () => {
+    sink = createServer((request, response) => {
+      let body = '';
+      request.on('data', (part) => (body += part));
+      request.on('end', () => {
+        const { id } = JSON.parse(body) as { id: string };
+        times.set(id, (times.get(id) ?? 0) + 1);
+        response.end();
+      });
+    }).listen(0, '127.0.0.1');
+    await once(sink, 'listening');
+    sinkUrl = `http://127.0.0.1:${(sink.address() as AddressInfo).port}`;
+    own = await anOwnDatabase();
+    adder = await aWorker(own.url, [], { jobs: false });
+  });
+  after(async () => {
+    await adder.stop();
+    await own.drop();
+    sink.closeAllConnections();
+    sink.close();
+  });
+
+  for (const engine of ['in process', 'Bull'] as const) {
+    const skip = engine === 'Bull' && !redis ? 'no redis-server' : false;
+    it(`lose nothing and leave nothing in limbo, ${engine}`, { skip }, async (t) => {
+      times = new Map();
+      const env = { DATABASE_URL: own.url, SINK_URL: sinkUrl, ...(engine === 'Bull' ? { REDIS_URL: redis! } : {}) };
+      const start = () => startChild('test/support/counting-worker.js', env);
+      const clients = await Promise.all([1, 2, 3, 4].map(() => aClient(adder.database)));
+      const perRound = DELIVERIES / KILLS;
+      let worker = start();
+      let atRisk = 0;
+      for (let kill = 0; kill < KILLS; kill++) {
+        const added = Array.from({ length: perRound }, (_, i) =>
+          aDelivery(clients[i % 4]!, { kind: 'counted', lane: `lane ${i % 3}` }),
+        );
+        await adder.database.run((tx) => adder.deliveries.add(tx, added));
+        const seen = times.size;
+        // Somewhere in its work: after it has begun some, so that most kills hit attempts in flight.
+        await until('it works', () => times.size > seen + Math.random() * 40);
+        await delay(Math.random() * 5);
+        await worker.kill();
+        const [row] = await adder.database.query<{ n: number }>(
+          `SELECT count(*) AS n FROM deliveries WHERE kind = 'counted' AND stage = 'leased'`,
+        );
+        atRisk += row!.n;
+        worker = start();
+      }
+      const left = async (): Promise<number> => {
+        const [row] = await adder.database.query<{ n: number }>(
+          `SELECT count(*) AS n FROM deliveries WHERE kind = 'counted' AND finished_at IS NULL`,
+        );
+        return row!.n;
+      };
+      const started = Date.now();
+      await until('all are delivered', async () => (await left()) === 0 || (await delay(20), false));
+      const waited = Date.now() - started;
+      assert(waited < LEASE_MS + 8_000, `the last one came ${waited} ms after the last kill`);
+      const statuses = await adder.database.query<{ status: string; n: number }>(
+        `SELECT status, count(*) AS n FROM deliveries WHERE kind = 'counted' AND client_id = ANY ($1) GROUP BY status`,
+        [clients],
+      );
+      assert.deepEqual(statuses, [{ status: 'sent', n: DELIVERIES }]);
+      assert.equal(times.size, DELIVERIES, 'each has arrived');
+      const twice = [...times.values()].reduce((sum, n) => sum + n - 1, 0);
+      assert(twice <= atRisk, `${twice} arrived again, though only ${atRisk} were in flight when a worker was killed`);
+      t.diagnostic(`${KILLS} kills, ${atRisk} in flight then, ${twice} of them arrived twice`);
+      worker.process.kill('SIGTERM');
+      assert.equal(await worker.exit, 0, worker.output());
+    });
+  }
+});

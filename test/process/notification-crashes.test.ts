@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, it } from 'node:test';
+import { Database } from '#libs/database';
+import { call } from '../support/api.js';
+import { BuiltServer, freePort } from '../support/built-server.js';
+import { inParallel, until } from '../support/concurrency.js';
+import { anOwnDatabase } from '../support/own-database.js';
+import { SmtpSink } from '../support/smtp-sink.js';
+
+/** CI kills a few times; CRASH_KILLS=100 is the full proof. */
+const KILLS = Number(process.env['CRASH_KILLS'] ?? 10);
+const PER_LIFE = 20;
+/** Time of a mail's attempt and the margin of its lease. */
+const LEASE_MS = 40_000;
+
+interface Asked {
+  tenant: { id: string; key: string };
+  idempotencyKey: string;
+  address: string;
+  id?: string;
+}
+
+/** A repeatable source of numbers from 0 to 1. */
+function randomFrom(seed: number): () => number {
+  let state = seed % 2147483647 || 1;
+  return () => (state = (state * 48271) % 2147483647) / 2147483647;
+}
+
+/** Everything one run of killing has to do with. */
+class Siege {
+  readonly kills: number[] = [];
+  readonly asked: Asked[] = [];
+  private readonly random: () => number;
+  private server: BuiltServer | undefined;
+
+  constructor(
+    seed: number,
+    readonly sink: SmtpSink,
+    private readonly port: number,
+    private readonly env: Record<string, string>,
+  ) {
+    this.random = randomFrom(seed);
+    // A server that takes its time, so that kills fall before, between and after the answers.
+    sink.beforeAccept = () => delay(this.random() * 30);
+  }
+
+  /** One life: what was not answered before is asked again, something new is asked, and the process is killed. */
+  async live(): Promise<void> {
+    this.server = new BuiltServer(this.port, this.env);
+    const early = this.random() < 0.1;
+    const killAfterMs = this.random() * (early ? 500 : 250);
+    if (!early) await this.server.ready();
+    const working = early ? undefined : this.work();
+    await delay(killAfterMs);
+    this.kills.push(Date.now());
+    await this.server.kill();
+    await working;
+  }
+
+  /** The last life: everything is asked to its end and delivered, in peace. */
+  async rest(): Promise<void> {
+    this.server = new BuiltServer(this.port, this.env);
+    await this.server.ready();
+    await this.ask(this.asked.filter((one) => !one.id));
+    assert(this.asked.every((one) => one.id));
+  }
+
+  async end(): Promise<void> {
+    await this.server?.stop();
+  }
+
+  private async work(): Promise<void> {
+    await this.ask(this.asked.filter((one) => !one.id));
+    const reply = await this.post('/clients', undefined, { name: `Tenant ${randomUUID()}` });
+    if (!reply) return;
+    const tenant = { id: reply.id as string, key: reply.master_api_key as string };
+    const fresh = Array.from({ length: PER_LIFE }, () => ({
+      tenant,
+      idempotencyKey: randomUUID(),
+      address: `${randomUUID()}@example.com`,
+    }));
+    this.asked.push(...fresh);
+    await this.ask(fresh);
+  }
+
+  private async ask(some: Asked[]): Promise<void> {
+    await inParallel(some, 8, async (one) => {
+      const body = { type: 'email', to_email: one.address, subject: 'Hello', content: '<p>Hello</p>' };
+      const data = await this.post('/notifications', one.tenant.key, body, one.idempotencyKey);
+      if (data) one.id = data.id as string;
+    });
+  }
+
+  /** What was created; undefined when the answer did not come. */
+  private async post(path: string, key: string | undefined, body: object, idempotencyKey?: string) {
+    const headers = idempotencyKey === undefined ? undefined : { 'idempotency-key': idempotencyKey };
+    const reply = await call(`http://127.0.0.1:${this.port}/api/v1${path}`, 'POST', { key, body, headers }).catch(
+      () => undefined,
+    );
+    // Cut off in the middle, or asked again while the transaction of the dead process is being rolled back.
+    if (!reply || reply.status === 503 || reply.status === 409) return undefined;
+    assert.equal(reply.status, 201, reply.text);
+    return reply.body.data as Record<string, unknown>;
+  }
+}
+
+/** Mails taken more than once, each with a kill between the first 250 and the second mail. */
+function duplicates(siege: Siege): number {
+  const byAddress = new Map<string, { at: number; raw: string }[]>();
+  for (const mail of siege.sink.mails) {
+    const [address] = mail.to;
+    byAddress.set(address!, [...(byAddress.get(address!) ?? []), mail]);
+  }
+  let extra = 0;
+  for (const [address, mails] of byAddress) {
+    const ids = new Set(mails.map(({ raw }) => /^message-id: (\S+)/im.exec(raw)?.[1]));
+    assert.equal(ids.size, 1, 'a mail sent again keeps its Message-ID');
+    for (let i = 1; i < mails.length; i++) {
+      extra++;
+      const between = siege.kills.some((kill) => kill >= mails[i - 1]!.at - 1 && kill <= mails[i]!.at);
+      assert(between, `${address} was sent again although no kill fell between`);
+    }
+  }
+  return extra;
+}
+
+async function prove(redisUrl: string | undefined): Promise<void> {
+  const seed = Number(process.env['CRASH_SEED'] ?? Date.now() % 1_000_000_000);
+  console.log(`seed ${seed} (CRASH_SEED), ${KILLS} kills (CRASH_KILLS)`);
+  const database = await anOwnDatabase();
+  const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-crashes-'));
+  const sink = new SmtpSink();
+  const env = {
+    DATABASE_URL: database.url,
+    DATA_DIR: dataDir,
+    MAIL_URL: await sink.start(),
+    RATE_LIMIT_NOTIFICATIONS: 'off',
+    RATE_LIMIT_AUTHENTICATION: 'off',
+    ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
+  };
+  const siege = new Siege(seed, sink, await freePort(), env);
+  const sql = new Database(database.url, { max: 2, onError: () => undefined });
+  try {
+    while (siege.kills.length < KILLS) await siege.live();
+    await siege.rest();
+    const restedAt = Date.now();
+    const unfinished = async () =>
+      (await sql.query<{ n: number }>(`SELECT count(*) AS n FROM notifications WHERE finished_at IS NULL`))[0]!.n;
+    await until(
+      'everything is at its end',
+      async () => {
+        await delay(50);
+        return (await unfinished()) === 0;
+      },
+      LEASE_MS + 20_000,
+    );
+    const settledMs = Date.now() - restedAt;
+    assert(settledMs <= LEASE_MS + 5_000, `in limbo for ${settledMs} ms, longer than a lease`);
+    const rows = await sql.query<{ status: string; n: number }>(
+      'SELECT status, count(*) AS n FROM notifications GROUP BY status',
+    );
+    assert.deepEqual(rows, [{ status: 'sent', n: siege.asked.length }], 'none is lost, and none was made twice');
+    const reached = new Set(sink.mails.map(({ to }) => to[0]));
+    assert(siege.asked.every(({ address }) => reached.has(address)));
+    assert.equal(reached.size, siege.asked.length);
+    const [counts] = await sql.query<{ sent: number; pending: number }>(
+      'SELECT sum(recipients_sent)::bigint AS sent, sum(recipients_pending)::bigint AS pending FROM notifications',
+    );
+    assert.deepEqual(counts, { sent: siege.asked.length, pending: 0 });
+    const extra = duplicates(siege);
+    console.log(
+      `${siege.kills.length} kills, ${siege.asked.length} notifications: 0 lost, ${extra} sent a second time ` +
+        `(a kill between the 250 and the commit), the last at its end ${settledMs} ms after the last start`,
+    );
+    await siege.end();
+  } finally {
+    await siege.end().catch(() => undefined);
+    await sql.close();
+    await sink.stop();
+    await database.drop();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+describe('kill -9 while notifications go out', { concurrency: true }, () => {
+  it('loses none, with the in-process engine', () => prove(undefined));
+
+  const redisUrl = process.env['TEST_REDIS_URL'];
+  it('loses none, with Bull and Redis', { skip: redisUrl ? false : 'redis-server is not installed' }, () =>
+    prove(redisUrl),
+  );
+});
