@@ -6,7 +6,7 @@ import { io } from 'socket.io-client';
 const { BASE = 'http://localhost:8000', USER_KEY, ROOM_ID, SEQ_FILE = 'socketio.seq' } = process.env;
 let seq = existsSync(SEQ_FILE) ? Number(readFileSync(SEQ_FILE, 'utf8')) : 0;
 let live = false;
-let mine;
+const mine = `hello-${Date.now()}`;
 
 const socket = io(BASE, { auth: { token: USER_KEY } });
 
@@ -36,6 +36,5 @@ socket.on('connection_status', async () => {
   answer.frames.forEach(apply);
   seq = Math.max(seq, answer.seq);
   live = true;
-  mine = `hello-${Date.now()}`;
   await ask('send_message', { room_id: ROOM_ID, content: 'Hello over Socket.IO', client_message_id: mine });
 });

@@ -6,7 +6,7 @@ import { WebSocket } from 'ws';
 const { BASE = 'http://localhost:8000', USER_KEY, ROOM_ID, SEQ_FILE = 'websocket.seq' } = process.env;
 let seq = existsSync(SEQ_FILE) ? Number(readFileSync(SEQ_FILE, 'utf8')) : 0;
 let live = false;
-let mine;
+const mine = `hello-${Date.now()}`;
 
 const socket = new WebSocket(`${BASE.replace('http', 'ws')}/api/v1/websocket/open`, {
   headers: { Authorization: `Bearer ${USER_KEY}` },
@@ -26,11 +26,11 @@ socket.on('message', (text) => {
   if (frame.type === 'connection_status') send('subscribe', { room_id: ROOM_ID, after_seq: seq });
   else if (frame.type === 'error') throw new Error(`${frame.data.error_code} ${frame.data.detail}`);
   else if (frame.type === 'ack' && frame.ref === 'subscribe') {
-    if (!frame.data.recovered) throw new Error('More than 1,000 changes behind: page through GET /rooms/{room_id}/changes');
+    if (!frame.data.recovered)
+      throw new Error('More than 1,000 changes behind: page through GET /rooms/{room_id}/changes');
     frame.data.frames.forEach(apply);
     seq = Math.max(seq, frame.data.seq);
     live = true;
-    mine = `hello-${Date.now()}`;
     send('send_message', { room_id: ROOM_ID, content: 'Hello over WebSocket', client_message_id: mine });
   } else if (live && frame.seq !== undefined && frame.room_id === ROOM_ID) apply(frame);
 });

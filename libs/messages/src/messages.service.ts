@@ -128,7 +128,15 @@ export class MessagesService {
   }
 
   /** Hands the change to the hub once it is committed. */
-  private announce(tx: Tx, clientId: string, type: ChangeFrameType, roomId: string, seq: number, data: object, at: Date): void {
+  private announce(
+    tx: Tx,
+    clientId: string,
+    type: ChangeFrameType,
+    roomId: string,
+    seq: number,
+    data: object,
+    at: Date,
+  ): void {
     const frame: Frame = { type, room_id: roomId, seq, data, timestamp: at.toISOString() };
     tx.afterCommit(() => this.hub.changed({ clientId, roomId, seq, frame }));
   }
