@@ -232,16 +232,19 @@ async function analytics(bench: Bench): Promise<void> {
   await subject.stop();
 }
 
-/** Prints one row per measurement. */
-export async function benchDeliveries(rounds: number, seconds: number): Promise<void> {
+/** Prints one row per measurement; `part` narrows it to one of them. */
+export async function benchDeliveries(rounds: number, seconds: number, part: string | undefined): Promise<void> {
   const bench = new Bench();
   await bench.start();
   const sink = await MailSink.start();
+  const parts: Record<string, () => Promise<void>> = {
+    accepted: () => accepted(bench, bench.loader(), rounds, seconds * 1000),
+    mails: () => mails(bench, sink, rounds),
+    analytics: () => analytics(bench),
+  };
   try {
     console.log('| | ours | reference | ratio | |\n|---|---|---|---|---|');
-    await accepted(bench, bench.loader(), rounds, seconds * 1000);
-    await mails(bench, sink, rounds);
-    await analytics(bench);
+    for (const [name, run] of Object.entries(parts)) if (part === undefined || part === name) await run();
   } finally {
     sink.stop();
     await bench.stop();

@@ -17,8 +17,8 @@ const { values, positionals } = parseArgs({
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const benches: Record<string, () => Promise<void>> = {
+  deliveries: () => benchDeliveries(Math.min(rounds, 3), seconds, positionals[1]),
   messages: () => benchMessages(rounds, seconds),
-  deliveries: () => benchDeliveries(Math.min(rounds, 3), seconds),
   engine: benchEngine,
   webhooks: () => benchWebhooks(rounds, seconds),
   fanout: () => benchFanout(Number(values.receivers), rounds, seconds * 1000),

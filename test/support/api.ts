@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
 import { readConfig } from '#libs/config';
 import { Database } from '#libs/database';
 import { createLogger } from '#libs/observability';
@@ -46,7 +47,11 @@ export function testDatabaseUrl(): string {
 }
 
 /** Starts the application; limits are off unless the environment given says otherwise. */
-export async function startApi(env: Record<string, string> = {}, databaseUrl = testDatabaseUrl()): Promise<TestApi> {
+export async function startApi(
+  env: Record<string, string> = {},
+  databaseUrl = testDatabaseUrl(),
+  logger?: Logger,
+): Promise<TestApi> {
   const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-test-'));
   const off = {
     RATE_LIMIT_AUTHENTICATION: 'off',
@@ -56,7 +61,7 @@ export async function startApi(env: Record<string, string> = {}, databaseUrl = t
   };
   const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', JOBS: 'off', ...off, ...env });
   const database = new Database(databaseUrl, { onError: () => undefined });
-  const app = await createApp(config, database, createLogger(config.logLevel));
+  const app = await createApp(config, database, logger ?? createLogger(config.logLevel));
   await app.listen({ port: 0, host: '127.0.0.1' });
   const url = (await app.getUrl()).replace('localhost', '127.0.0.1');
   return {

@@ -51,7 +51,7 @@ const HEADERS = [
 export function addWebhooks(document: OpenAPIObject): void {
   const schemas = (document.components?.schemas ?? {}) as Record<string, Schema>;
   const entries = Object.entries(EVENT_DESCRIPTIONS).map(([event, { description, data }]) => {
-    const schema = payloadSchema(event, schemas[data] ? ref(data) : { type: 'object' });
+    const schema = payloadSchema(event, ref(data));
     const post = {
       operationId: `webhook_${event.replace(/\W/g, '_')}`,
       summary: description,

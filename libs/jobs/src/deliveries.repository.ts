@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { NIL_ID } from '#libs/common';
 import { Database, type Tx } from '#libs/database';
 import type { AttemptOutcome, ClaimedDelivery, DeliveryHandler } from './delivery.js';
 
@@ -72,6 +73,9 @@ interface ClaimRow {
   lease_until: number;
 }
 
+/** The tenant as the queue's indexes have it; see their migration. */
+const tenantOf = (row: string): string => `nullif(${row}client_id, '${NIL_ID}')`;
+
 /** The engine's queries: over all tenants, since the queue is one. */
 @Injectable()
 export class DeliveriesRepository {
@@ -120,7 +124,6 @@ export class DeliveriesRepository {
       `UPDATE deliveries d
        SET status = x.status, attempt_count = d.attempt_count + x.counted, lease_until = NULL,
          stage = CASE WHEN x.next_in_ms IS NOT NULL THEN 'waiting' END,
-         queue_client_id = CASE WHEN x.next_in_ms IS NOT NULL THEN d.client_id END,
          next_attempt_at = now() + x.next_in_ms * interval '1 millisecond',
          finished_at = CASE WHEN x.next_in_ms IS NULL THEN now() END,
          error_code = x.error_code, error = x.error, updated_at = now()
@@ -157,7 +160,7 @@ export class DeliveriesRepository {
        FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::text[], $3::text[])) AS k (client_id, lane, order_key),
          LATERAL (
            SELECT o.id FROM deliveries o
-           WHERE o.queue_client_id = k.client_id AND o.lane = k.lane AND o.order_key = k.order_key
+           WHERE ${tenantOf('o.')} = k.client_id AND o.lane = k.lane AND o.order_key = k.order_key AND o.stage IS NOT NULL
            ORDER BY o.id LIMIT 1
          ) AS first
        WHERE d.client_id = k.client_id AND d.id = first.id AND d.stage = 'behind'`,

@@ -36,10 +36,9 @@ export class Deliveries {
     if (deliveries.length === 0) return;
     await tx.query(
       `INSERT INTO deliveries (client_id, id, kind, source_id, lane, target, priority, order_key, subject, status, stage,
-         queue_client_id,         next_attempt_at, created_at, updated_at)
+         next_attempt_at, created_at, updated_at)
        SELECT x.client_id, x.id, x.kind, x.source_id, x.lane, x.target, x.priority, x.order_key, x.subject, 'pending',
-         CASE WHEN x.due_at > now() THEN 'waiting' ELSE 'ready' END, x.client_id,
-         coalesce(x.due_at, now()), now(), now()
+         CASE WHEN x.due_at > now() THEN 'waiting' ELSE 'ready' END, coalesce(x.due_at, now()), now(), now()
        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::smallint[], $8::text[],
          $9::text[], $10::timestamptz[])
          AS x (client_id, id, kind, source_id, lane, target, priority, order_key, subject, due_at)`,
@@ -65,7 +64,7 @@ export class Deliveries {
    */
   async cancel(tx: Tx, selection: DeliverySelection): Promise<string[]> {
     const rows = await tx.query<EndedRow>(
-      `UPDATE deliveries SET status = 'cancelled', stage = NULL, queue_client_id = NULL, next_attempt_at = NULL, lease_until = NULL,
+      `UPDATE deliveries SET status = 'cancelled', stage = NULL, next_attempt_at = NULL, lease_until = NULL,
          finished_at = now(), updated_at = now()
        WHERE ${WHERE} AND stage <> 'leased' RETURNING id, lane, order_key`,
       paramsOf(selection),
@@ -81,7 +80,7 @@ export class Deliveries {
   /** Makes ended deliveries due again, failed ones unless told otherwise; the schedule starts anew. Answers the ids. */
   async redeliver(tx: Tx, selection: DeliverySelection, statuses: DeliveryStatus[] = ['failed']): Promise<string[]> {
     const rows = await tx.query<{ id: string }>(
-      `UPDATE deliveries SET status = 'pending', stage = 'ready', queue_client_id = client_id, next_attempt_at = now(), finished_at = NULL,
+      `UPDATE deliveries SET status = 'pending', stage = 'ready', next_attempt_at = now(), finished_at = NULL,
          attempt_base = attempt_count, error_code = NULL, error = NULL, updated_at = now()
        WHERE ${WHERE} AND stage IS NULL AND status = ANY ($7) RETURNING id`,
       [...paramsOf(selection), statuses],

@@ -44,9 +44,6 @@ export class DeliveryEntity {
   @Column('varchar', { length: 8, nullable: true })
   stage: string | null;
 
-  @Column('uuid', { name: 'queue_client_id', nullable: true })
-  queueClientId: string | null;
-
   @Column('integer', { name: 'attempt_count', default: 0 })
   attemptCount: number;
 

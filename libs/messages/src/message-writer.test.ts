@@ -284,6 +284,23 @@ describe('MessageWriter', () => {
     assert.equal(writer.depth, 0);
   });
 
+  it('takes a whole burst after a crowd, and goes at once again when the crowd is gone', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const sent = range(10).map((n) => writer.send(aSend(`${n}`)));
+    await executor.succeed();
+    await executor.succeed();
+    for (const n of range(3)) sent.push(writer.send({ ...aSend(`burst ${n}`), roomId: `r${n}` }));
+    assert.equal(executor.running, 0);
+    await turn();
+    assert.deepEqual(executor.batches.at(-1), ['burst 0', 'burst 1', 'burst 2']);
+    await executor.succeed();
+    sent.push(writer.send(aSend('alone')));
+    assert.deepEqual(executor.batches.at(-1), ['alone']);
+    await executor.succeed();
+    await Promise.all(sent);
+  });
+
   it('keeps the order of every room over flights that end in any order, and answers each send as its own', async () => {
     const seed = randomInt(2 ** 31);
     const random = seeded(seed);
@@ -308,7 +325,7 @@ describe('MessageWriter', () => {
         await (random() < 0.1 ? executor.fail(fault()) : executor.succeed(Math.floor(random() * executor.running)));
       }
     }
-    while (executor.running > 0) await executor.succeed();
+    while (writer.depth > 0 || executor.running > 0) await (executor.running > 0 ? executor.succeed() : turn());
     await Promise.all(sent);
     assert.equal(answered, 2_000, label);
     assert.equal(writer.depth, 0, label);

@@ -12,6 +12,8 @@ const MAX_RUNS = 3;
 const MAX_FLIGHTS = 2;
 /** How many sends must wait for a flight to leave while another is under way: fewer are cheaper in its successor. */
 const WORTH_A_FLIGHT = 24;
+/** A flight of so many tells of a crowd. */
+const CROWD = 8;
 
 interface Waiting {
   send: MessageSend;
@@ -93,6 +95,8 @@ export class MessageWriter implements OnApplicationShutdown {
   /** Rooms in flight, with what arrived for them since, in order of arrival. */
   private readonly parked = new Map<string, Waiting[]>();
   private flights = 0;
+  /** Whether the last flight had company: then the next arrivals come in a burst, and it pays to take all of one turn. */
+  private crowded = false;
 
   constructor(
     @Inject(SEND_EXECUTOR) private readonly executor: SendExecutor,
@@ -109,7 +113,8 @@ export class MessageWriter implements OnApplicationShutdown {
       const item = { send, resolve, reject };
       this.depth++;
       (this.parked.get(send.roomId) ?? this.waiting).push(item);
-      this.launch();
+      if (this.flights > 0 || !this.crowded) this.launch();
+      else if (this.waiting.length === 1) setImmediate(() => this.launch());
     });
   }
 
@@ -126,6 +131,7 @@ export class MessageWriter implements OnApplicationShutdown {
 
   private async fly(batch: Waiting[]): Promise<void> {
     this.flights++;
+    this.crowded = batch.length >= CROWD;
     await this.store(batch);
     this.flights--;
     this.land(batch);

@@ -4,3 +4,5 @@ export * from './notification.entity.js';
 export * from './notifications.module.js';
 export * from './email/email-providers.module.js';
 export * from './email/email-provider.entity.js';
+export * from './email/email-providers.repository.js';
+export * from './email/email-faults.js';

@@ -68,7 +68,7 @@ export class InboxListQueryDto extends ListQueryDto {
 }
 
 /** The secret that signs a client's notification webhooks. */
-export class WebhookSecretDto {
+export class NotificationSecretDto {
   /** `whsec_` and base64, for any library of Standard Webhooks. */
   @Text(1, 255, { example: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' })
   secret: string;

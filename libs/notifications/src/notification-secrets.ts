@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Database } from '#libs/database';
 import { newSigningSecret } from '#libs/egress';
 import { SecretBox, type Principal } from '#libs/security';
-import type { WebhookSecretDto } from './notification-inbox.dto.js';
+import type { NotificationSecretDto } from './notification-inbox.dto.js';
 
 interface SecretRow {
   secret: Buffer;
@@ -18,7 +18,7 @@ export class NotificationSecrets {
   ) {}
 
   /** The caller's secret. */
-  async show(caller: Principal): Promise<WebhookSecretDto> {
+  async show(caller: Principal): Promise<NotificationSecretDto> {
     const { secret, createdAt } = await this.get(caller.clientId);
     return { secret, created_at: createdAt.toISOString() };
   }

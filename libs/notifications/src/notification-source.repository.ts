@@ -22,20 +22,39 @@ export interface NotificationSource {
   created_at: Date;
 }
 
+interface SourceRow extends NotificationSource {
+  client_id: string;
+}
+
 /** What the delivery handlers read and write. */
 @Injectable()
 export class NotificationSourceRepository {
+  private asked = new Map<string, { clientId: string; id: string }>();
+  private answer: Promise<Map<string, NotificationSource>> | undefined;
+
   constructor(private readonly database: Database) {}
 
+  /** The notification of an attempt. Those asked for in one tick, as by one claim, are read together, each once. */
   async find(clientId: string, id: string): Promise<NotificationSource | undefined> {
-    const [row] = await this.database.prepared<NotificationSource>(
-      'notification-source',
-      `SELECT id, type, priority, subject, content, cc, bcc, reply_to, from_email, from_name, room_id, email_fallback, meta,
-         recipients_total, created_at
-       FROM notifications WHERE client_id = $1 AND id = $2`,
-      [clientId, id],
+    const key = `${clientId} ${id}`;
+    this.asked.set(key, { clientId, id });
+    this.answer ??= Promise.resolve().then(() => this.read());
+    return (await this.answer).get(key);
+  }
+
+  private async read(): Promise<Map<string, NotificationSource>> {
+    const asked = [...this.asked.values()];
+    this.asked = new Map();
+    this.answer = undefined;
+    const rows = await this.database.prepared<SourceRow>(
+      'notification-sources',
+      `SELECT n.client_id, n.id, n.type, n.priority, n.subject, n.content, n.cc, n.bcc, n.reply_to, n.from_email,
+         n.from_name, n.room_id, n.email_fallback, n.meta, n.recipients_total, n.created_at
+       FROM unnest($1::uuid[], $2::uuid[]) AS x (client_id, id)
+       JOIN notifications n ON n.client_id = x.client_id AND n.id = x.id`,
+      [asked.map((one) => one.clientId), asked.map((one) => one.id)],
     );
-    return row;
+    return new Map(rows.map((row) => [`${row.client_id} ${row.id}`, row]));
   }
 
   /** Puts a notification into the inboxes of a room's present members. Again does nothing. */

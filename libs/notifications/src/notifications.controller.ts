@@ -4,7 +4,7 @@ import { Returns, ReturnsPage, type Page } from '#libs/common';
 import { Caller, ClientScopes, Idempotent, Limit, type Principal } from '#libs/security';
 import { NotificationAnalyticsService } from './notification-analytics.service.js';
 import { NotificationDetailDto } from './notification-detail.dto.js';
-import { WebhookSecretDto } from './notification-inbox.dto.js';
+import { NotificationSecretDto } from './notification-inbox.dto.js';
 import {
   NotificationAnalyticsDto,
   NotificationAnalyticsQueryDto,
@@ -70,8 +70,8 @@ export class NotificationsController {
   /** Get the secret that signs webhook notifications. */
   @Get('webhook-secret')
   @ClientScopes('notifications:write')
-  @Returns(WebhookSecretDto)
-  getWebhookSecret(@Caller() caller: Principal): Promise<WebhookSecretDto> {
+  @Returns(NotificationSecretDto)
+  getWebhookSecret(@Caller() caller: Principal): Promise<NotificationSecretDto> {
     return this.secrets.show(caller);
   }
 

@@ -1,4 +1,6 @@
-import { Id, Instant, Int, Nullable, OneOf, Text } from '#libs/common';
+import { ApiProperty } from '@nestjs/swagger';
+import { Allow, IsObject } from 'class-validator';
+import { Id, Ids, Instant, Int, Meta, Nullable, OneOf, Text } from '#libs/common';
 
 /** `data` of `message.deleted`. */
 export class MessageDeletedEventDto {
@@ -105,4 +107,99 @@ export class WebhookMetaDto {
   /** Always 1: the body is the same bytes in every attempt. `X-ChatAPI-Attempt` has the number. */
   @Int(1, 1)
   attempt: number;
+}
+
+/** How the recipients of a notification fared. */
+export class NotificationCountsDto {
+  /** All of them. */
+  @Int(0, Number.MAX_SAFE_INTEGER, { example: 1 })
+  total: number;
+
+  /** Not decided yet. */
+  @Int(0, Number.MAX_SAFE_INTEGER)
+  pending: number;
+
+  /** Reached. */
+  @Int(0, Number.MAX_SAFE_INTEGER, { example: 1 })
+  sent: number;
+
+  /** Given up. */
+  @Int(0, Number.MAX_SAFE_INTEGER)
+  failed: number;
+}
+
+/** `data` of `notification.sent` and `notification.failed`: the notification without its content. */
+export class NotificationEventDto {
+  /** The notification. */
+  @Id()
+  id: string;
+
+  /** How it went. */
+  @OneOf(['email', 'websocket', 'webhook'])
+  type: string;
+
+  /** How it ended. */
+  @OneOf(['sent', 'failed', 'partial'])
+  status: string;
+
+  /** How urgent it was. */
+  @OneOf(['low', 'normal', 'high', 'urgent'], { example: 'normal' })
+  priority: string;
+
+  /** Subject or title. */
+  @Nullable()
+  @Text(1, 255, { example: 'Welcome!' })
+  subject: string | null;
+
+  /** email: who it was for, as it was asked for. */
+  @ApiProperty({
+    nullable: true,
+    oneOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }],
+    example: 'john@example.com',
+  })
+  @Allow()
+  to_email: string | string[] | null;
+
+  /** websocket: the room. */
+  @Nullable()
+  @Id()
+  room_id: string | null;
+
+  /** websocket: the users. */
+  @Nullable()
+  @Ids(0, 1000)
+  user_ids: string[] | null;
+
+  /** webhook: where it was posted. */
+  @Nullable()
+  @Text(1, 2048, { example: 'https://example.com/hook' })
+  webhook_url: string | null;
+
+  /** Free data of the integrator. */
+  @Meta()
+  meta: object;
+
+  /** How its recipients fared. */
+  @ApiProperty({ type: () => NotificationCountsDto })
+  @IsObject()
+  recipients: NotificationCountsDto;
+
+  /** Why it failed, for programs. */
+  @Nullable()
+  @Text(1, 64, { example: 'SMTP_REFUSED' })
+  error_code: string | null;
+
+  /** Why it failed, for people. */
+  @Nullable()
+  @Text(1, 500, { example: 'The mail server refused the recipient' })
+  error: string | null;
+
+  /** When its last recipient was reached. */
+  @Nullable()
+  @Instant()
+  sent_at: string | null;
+
+  /** When it was asked for. */
+  @Instant()
+  created_at: string;
 }

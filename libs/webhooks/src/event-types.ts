@@ -6,6 +6,7 @@ import { RoomDto } from '#libs/rooms';
 import { UserDto } from '#libs/users';
 import {
   MessageDeletedEventDto,
+  NotificationEventDto,
   RoomJoinedEventDto,
   RoomLeftEventDto,
   UserDeletedEventDto,
@@ -37,9 +38,14 @@ export const EVENT_DESCRIPTIONS: Record<DeliveredEvent, EventDescription> = {
   'user.updated': { description: 'A user was changed.', data: UserDto.name },
   'user.deleted': { description: 'A user was deleted.', data: UserDeletedEventDto.name },
   'client.updated': { description: 'The client was changed.', data: ClientDto.name },
-  // Notifications stand beside webhooks, not below them: named, not imported.
-  'notification.sent': { description: 'A notification was sent.', data: 'NotificationDto' },
-  'notification.failed': { description: 'A notification failed.', data: 'NotificationDto' },
+  'notification.sent': {
+    description: 'A notification has reached all its recipients.',
+    data: NotificationEventDto.name,
+  },
+  'notification.failed': {
+    description: 'A notification has ended without reaching all its recipients.',
+    data: NotificationEventDto.name,
+  },
   'webhook.disabled': { description: 'Another endpoint was disabled.', data: WebhookDto.name },
   [TEST_EVENT]: { description: 'A test delivery, asked for by the client.', data: WebhookTestEventDto.name },
 };

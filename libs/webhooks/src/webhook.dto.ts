@@ -173,7 +173,7 @@ export class WebhookSecretRotateDto {
 }
 
 /** The secret that signs an endpoint's deliveries. */
-export class WebhookSecretDto {
+export class WebhookSigningSecretDto {
   /** The signing secret. */
   @Text(50, 50, { example: 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=' })
   secret: string;

@@ -4,6 +4,7 @@ import { Returns, ReturnsNothing, ReturnsPage, type Page } from '#libs/common';
 import { Caller, ClientScopes, Idempotent, type Principal } from '#libs/security';
 import {
   MessageDeletedEventDto,
+  NotificationEventDto,
   RoomJoinedEventDto,
   RoomLeftEventDto,
   UserDeletedEventDto,
@@ -17,7 +18,7 @@ import {
   WebhookCreateDto,
   WebhookDto,
   WebhookListQueryDto,
-  WebhookSecretDto,
+  WebhookSigningSecretDto,
   WebhookSecretRotateDto,
   WebhookUpdateDto,
 } from './webhook.dto.js';
@@ -27,6 +28,7 @@ import { WebhooksService } from './webhooks.service.js';
 @ApiTags('Webhooks')
 @ApiExtraModels(
   MessageDeletedEventDto,
+  NotificationEventDto,
   RoomJoinedEventDto,
   RoomLeftEventDto,
   UserDeletedEventDto,
@@ -96,8 +98,8 @@ export class WebhooksController {
   /** Show the signing secret. */
   @Get(':webhook_id/secret')
   @ClientScopes('webhooks:write')
-  @Returns(WebhookSecretDto)
-  secret(@Caller() caller: Principal, @Param('webhook_id') webhookId: string): Promise<WebhookSecretDto> {
+  @Returns(WebhookSigningSecretDto)
+  secret(@Caller() caller: Principal, @Param('webhook_id') webhookId: string): Promise<WebhookSigningSecretDto> {
     return this.webhooks.secret(caller, webhookId);
   }
 
@@ -105,12 +107,12 @@ export class WebhooksController {
   @Post(':webhook_id/rotate-secret')
   @ClientScopes('webhooks:write')
   @Idempotent()
-  @Returns(WebhookSecretDto, { status: 201 })
+  @Returns(WebhookSigningSecretDto, { status: 201 })
   rotateSecret(
     @Caller() caller: Principal,
     @Param('webhook_id') webhookId: string,
     @Body() body: WebhookSecretRotateDto,
-  ): Promise<WebhookSecretDto> {
+  ): Promise<WebhookSigningSecretDto> {
     return this.webhooks.rotateSecret(caller, webhookId, body);
   }
 }

@@ -10,7 +10,7 @@ import type {
   WebhookCreateDto,
   WebhookDto,
   WebhookListQueryDto,
-  WebhookSecretDto,
+  WebhookSigningSecretDto,
   WebhookSecretRotateDto,
   WebhookUpdateDto,
 } from './webhook.dto.js';
@@ -92,7 +92,7 @@ export class WebhooksService {
   }
 
   /** Shows the secret again. */
-  async secret(caller: Principal, webhookId: string): Promise<WebhookSecretDto> {
+  async secret(caller: Principal, webhookId: string): Promise<WebhookSigningSecretDto> {
     const row = await this.repository.findSecret(caller.clientId, webhookId);
     if (!row) throw notFound('Webhook');
     return {
@@ -102,7 +102,7 @@ export class WebhooksService {
   }
 
   /** Replaces the secret; the old one goes on signing for the grace. */
-  rotateSecret(caller: Principal, webhookId: string, input: WebhookSecretRotateDto): Promise<WebhookSecretDto> {
+  rotateSecret(caller: Principal, webhookId: string, input: WebhookSecretRotateDto): Promise<WebhookSigningSecretDto> {
     const secret = newSigningSecret();
     return this.uow.run(caller, async (tx) => {
       const sealed = this.box.seal(secret);

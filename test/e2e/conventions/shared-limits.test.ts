@@ -54,13 +54,17 @@ describe('Limits of several processes', () => {
     assert.deepEqual(await spend(two, alone.key, 5), [3, 2, 1, 0, -1]);
     assert.deepEqual([await degraded(one), await degraded(two)], ['1', '1']);
     assert.equal((await call(`${one.url}/health/ready`, 'GET')).status, 503);
-    assert.equal(said.filter((line) => line.startsWith('Redis does not answer')).length, 2, said.join('\n'));
+    assert.equal(
+      said.filter((line) => line.startsWith('Redis does not answer: rate limits')).length,
+      2,
+      said.join('\n'),
+    );
 
     running = (await startRedisServer(Number(new URL(redis.url).port)))!;
     await until('both are back', async () => (await degraded(one)) === '0' && (await degraded(two)) === '0');
     const again = await aTenant(two);
     assert.deepEqual(await spend(one, again.key, 3), [3, 2, 1]);
     assert.deepEqual(await spend(two, again.key, 2), [0, -1]);
-    assert.equal(said.filter((line) => line.startsWith('Redis answers again')).length, 2, said.join('\n'));
+    assert.equal(said.filter((line) => line.startsWith('Redis answers again: rate limits')).length, 2, said.join('\n'));
   });
 });

@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import PostalMime from 'postal-mime';
 import { Mailer, type OutgoingMail } from '#libs/notifications';
 import { aTenant, startApi, type TestApi, type TestTenant } from '../../support/api.js';
+import { startHttpFake, type HttpFake } from '../../support/http-fake.js';
 import { refusal, startMailServer, type MailServer } from '../../support/mail-server.js';
 
 const LOOPBACK = { EGRESS_ALLOWED_CIDRS: '127.0.0.0/8' };
@@ -41,7 +42,14 @@ describe('Which provider a mail goes by', () => {
     deferring = await startMailServer({ onRcptTo: (_, __, callback) => callback(refusal(451)) });
     refusing = await startMailServer({ onAuth: (_, __, callback) => callback(refusal(535)) });
   });
+  const fakes: HttpFake[] = [];
+  const aFake = async (answer: HttpFake['answer']): Promise<HttpFake> => {
+    const fake = await startHttpFake(answer);
+    fakes.push(fake);
+    return fake;
+  };
   after(async () => {
+    for (const fake of fakes) await fake.close();
     await api.stop();
     await Promise.all([server.close(), deferring.close(), refusing.close()]);
   });
@@ -124,6 +132,47 @@ describe('Which provider a mail goes by', () => {
     const outcome = await send(aMail(tenant.id));
     assert.deepEqual([outcome.result, outcome.errorCode, outcome.statusCode], ['failed', 'EMAIL_AUTH_FAILED', 535]);
     assert.doesNotMatch(JSON.stringify(outcome), /planted/);
+  });
+
+  it('one recipient: the primary; two or more: the bulk one; a later attempt: the next', async () => {
+    const tenant = await aTenant(api);
+    const fake = await aFake(() => ({ status: 503 }));
+    const names = async (fields: Partial<OutgoingMail>) => {
+      const outcomes = [];
+      for (const attempt of [1, 2, 3, 4]) outcomes.push(await send(aMail(tenant.id, { ...fields, attempt })));
+      for (const { result } of outcomes) assert.equal(result, 'retry');
+      return outcomes.map(({ providerName }) => providerName);
+    };
+    await put(tenant, smtpAt(deferring));
+    await put(tenant, { provider_type: 'resend', api_key: 're_planted', base_url: fake.url }, { is_primary: true });
+    await put(tenant, { provider_type: 'sendgrid', api_key: 'SG.planted', base_url: fake.url });
+    assert.deepEqual(await names({ recipientCount: 1 }), ['resend', 'smtp', 'sendgrid', 'resend']);
+    assert.deepEqual(
+      await names({ recipientCount: 2 }),
+      ['resend', 'smtp', 'sendgrid', 'resend'],
+      'no bulk: the primary',
+    );
+    const bulk = { is_bulk: true, default_from_email: 'bulk@mass.example' };
+    await put(tenant, { provider_type: 'sendgrid', api_key: 'SG.planted', base_url: fake.url }, bulk);
+    assert.deepEqual(await names({ recipientCount: 1 }), ['resend', 'smtp', 'sendgrid', 'resend']);
+    assert.deepEqual(await names({ recipientCount: 2 }), ['sendgrid', 'resend', 'smtp', 'sendgrid']);
+    assert.deepEqual(
+      await names({ recipientCount: 2, fromEmail: 'x@acme.example' }),
+      ['resend', 'smtp', 'resend', 'smtp'],
+      'only those that may send from there',
+    );
+  });
+
+  it('a refused password is no end where there is another provider, and the mail arrives by that', async () => {
+    const tenant = await aTenant(api);
+    const fake = await aFake(() => ({ status: 401, body: {} }));
+    await put(tenant, { provider_type: 'resend', api_key: 're_planted', base_url: fake.url });
+    await put(tenant, smtpAt(server));
+    const mail = aMail(tenant.id);
+    const first = await send(mail);
+    assert.deepEqual([first.result, first.errorCode, first.providerName], ['retry', 'EMAIL_AUTH_FAILED', 'resend']);
+    const second = await send({ ...mail, attempt: 2 });
+    assert.deepEqual([second.result, second.providerName], ['sent', 'smtp']);
   });
 
   it('never another client’s', async () => {

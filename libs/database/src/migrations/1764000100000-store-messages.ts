@@ -18,21 +18,6 @@ const UP = `
 -- When a room was last switched on by hand: its quiet time counts from then.
 ALTER TABLE rooms ADD COLUMN active_since timestamptz(3);
 
--- Which of the tenants have an active endpoint for what a send can cause; null when none has.
-CREATE FUNCTION tenants_told_of_sends(p_client uuid[]) RETURNS uuid[] LANGUAGE sql STABLE
-AS $$
-  SELECT array_agg(DISTINCT w.client_id) FROM webhook_endpoints w
-  WHERE w.client_id = ANY (p_client) AND w.is_active
-    AND w.events && ARRAY['message.created', 'message.*', 'room.updated', 'room.*', '*']
-$$;
-
--- Which of the rooms a message would revive.
-CREATE FUNCTION quiet_rooms(p_client uuid[], p_room uuid[]) RETURNS uuid[] LANGUAGE sql STABLE
-AS $$
-  SELECT array_agg(r.id) FROM rooms r
-  WHERE r.client_id = ANY (p_client) AND r.id = ANY (p_room) AND NOT r.is_active AND r.deactivated_reason = 'inactive'
-$$;
-
 -- Logs the facts of sends that were stored just now: message.created of each of p_id that is stored, room.updated of each
 -- of p_quiet that is active by now. A message's fact has the message's id. A room's begins like its first message's, with
 -- a tail that sorts before it.
@@ -156,9 +141,17 @@ BEGIN
   PERFORM 1 FROM room_counters c
     WHERE (c.client_id, c.room_id) IN (SELECT x.c, x.r FROM unnest(p_client, p_room) AS x (c, r))
     ORDER BY c.client_id, c.room_id FOR UPDATE;
-  told := tenants_told_of_sends(p_client);
+  -- Tenants with an active endpoint for what a send can cause, and which of their rooms it would wake.
+  told := (
+    SELECT array_agg(DISTINCT w.client_id) FROM webhook_endpoints w
+    WHERE w.client_id = ANY (p_client) AND w.is_active
+      AND w.events && ARRAY['message.created', 'message.*', 'room.updated', 'room.*', '*']
+  );
   IF told IS NOT NULL THEN
-    quiet := quiet_rooms(told, p_room);
+    quiet := (
+      SELECT array_agg(r.id) FROM rooms r
+      WHERE r.client_id = ANY (told) AND r.id = ANY (p_room) AND NOT r.is_active AND r.deactivated_reason = 'inactive'
+    );
   END IF;
   RETURN QUERY
   WITH judged AS (
@@ -225,8 +218,6 @@ const DOWN = `
 DROP FUNCTION store_messages(timestamptz, uuid[], uuid[], uuid[], uuid[], boolean[], text[], text[], text[], uuid[], text[]);
 DROP FUNCTION store_message(timestamptz, uuid, uuid, uuid, uuid, boolean, text, text, text, uuid, text);
 DROP FUNCTION log_sends(uuid[], uuid[], uuid[]);
-DROP FUNCTION quiet_rooms(uuid[], uuid[]);
-DROP FUNCTION tenants_told_of_sends(uuid[]);
 ALTER TABLE rooms DROP COLUMN active_since;
 `;
 

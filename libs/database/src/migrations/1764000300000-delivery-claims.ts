@@ -1,5 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
+// The tenant, as the queue's indexes have it and no others do. So no plan, however little it knows of the table, can read
+// the queue through an index that holds the finished deliveries too.
+const tenantOf = (row: string): string => `nullif(${row}client_id, '00000000-0000-0000-0000-000000000000')`;
+
 const TABLE = `
 DROP INDEX deliveries_due_idx;
 ALTER TABLE deliveries
@@ -7,21 +11,18 @@ ALTER TABLE deliveries
   ADD COLUMN subject varchar(64),
   -- Where it stands in the queue: waiting (for its time), ready, leased, behind (another of its order key); null: finished.
   ADD COLUMN stage varchar(8),
-  -- The tenant, as long as something is left to do. The queue's indexes begin with it and no others do: so no plan, however
-  -- old what it knows of the table, can read the queue through an index that holds the finished ones too.
-  ADD COLUMN queue_client_id uuid,
   -- Attempts made before its schedule started anew.
   ADD COLUMN attempt_base integer NOT NULL DEFAULT 0;
-UPDATE deliveries SET queue_client_id = client_id, stage = CASE WHEN lease_until IS NULL THEN 'waiting' ELSE 'leased' END WHERE next_attempt_at IS NOT NULL;
+UPDATE deliveries SET stage = CASE WHEN lease_until IS NULL THEN 'waiting' ELSE 'leased' END WHERE next_attempt_at IS NOT NULL;
 -- A queue: many rows pass through few pages, so what is dead is cleared away early.
 ALTER TABLE deliveries SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 
 -- Everything in it can go now: a claim skips from tenant to tenant and from lane to lane and never meets what must wait.
-CREATE INDEX deliveries_ready_idx ON deliveries (queue_client_id, lane, priority, next_attempt_at, id) WHERE stage = 'ready';
+CREATE INDEX deliveries_ready_idx ON deliveries ((${tenantOf('')}), lane, priority, next_attempt_at, id) WHERE stage = 'ready';
 -- What comes due by itself: scheduled, retrying, and leases that may run out.
 CREATE INDEX deliveries_timed_idx ON deliveries (next_attempt_at) WHERE stage <> 'ready';
-CREATE INDEX deliveries_leased_idx ON deliveries (queue_client_id, lane) WHERE stage = 'leased';
-CREATE INDEX deliveries_ordered_idx ON deliveries (queue_client_id, lane, order_key, id) WHERE order_key IS NOT NULL;
+CREATE INDEX deliveries_leased_idx ON deliveries ((${tenantOf('')}), lane) WHERE stage = 'leased';
+CREATE INDEX deliveries_ordered_idx ON deliveries ((${tenantOf('')}), lane, order_key, id) WHERE order_key IS NOT NULL AND stage IS NOT NULL;
 -- The deliveries of one webhook endpoint, newest first.
 CREATE INDEX deliveries_lane_idx ON deliveries (client_id, lane, id) WHERE kind = 'webhook';
 `;
@@ -77,8 +78,8 @@ BEGIN
 
   -- The tenants whose turn it is. Those at their limit are passed over.
   FOR i IN 1..1000 LOOP
-    SELECT d.queue_client_id INTO v_next_client FROM deliveries d
-    WHERE d.stage = 'ready' AND d.queue_client_id > v_client ORDER BY d.queue_client_id LIMIT 1;
+    SELECT d.client_id INTO v_next_client FROM deliveries d
+    WHERE d.stage = 'ready' AND ${tenantOf('d.')} > v_client ORDER BY ${tenantOf('d.')} LIMIT 1;
     IF NOT FOUND THEN
       EXIT WHEN v_wrapped;
       v_wrapped := true;
@@ -109,7 +110,7 @@ BEGIN
     v_lane_rooms := '{}';
     FOR i IN 1..1000 LOOP
       SELECT d.lane, d.kind INTO v_next_lane, v_kind FROM deliveries d
-      WHERE d.stage = 'ready' AND d.queue_client_id = v_client AND d.lane > v_lane ORDER BY d.lane LIMIT 1;
+      WHERE d.stage = 'ready' AND ${tenantOf('d.')} = v_client AND d.lane > v_lane ORDER BY d.lane LIMIT 1;
       IF NOT FOUND THEN
         EXIT WHEN v_wrapped;
         v_wrapped := true;
@@ -121,7 +122,7 @@ BEGIN
       -- Attempts that have ended and are about to be recorded no longer load the receiver.
       SELECT k.n - (
         SELECT count(*) FROM deliveries d
-        WHERE d.stage = 'leased' AND d.queue_client_id = v_client AND d.lane = v_lane AND d.id <> ALL (p_ended)
+        WHERE d.stage = 'leased' AND ${tenantOf('d.')} = v_client AND d.lane = v_lane AND d.id <> ALL (p_ended)
       ) INTO v_room FROM unnest(p_kinds, p_lane_limits) AS k (kind, n) WHERE k.kind = v_kind;
       IF v_room > 0 THEN
         v_lanes := v_lanes || v_lane;
@@ -139,12 +140,12 @@ BEGIN
       -- By priority; but when it is a lower one's turn, what has waited long there goes first, so that none starves.
       FOR v_row IN
         (SELECT d.id, d.order_key FROM deliveries d
-         WHERE d.stage = 'ready' AND d.queue_client_id = v_client AND d.lane = v_lane AND d.priority = p_turn
+         WHERE d.stage = 'ready' AND ${tenantOf('d.')} = v_client AND d.lane = v_lane AND d.priority = p_turn
            AND d.next_attempt_at <= v_now - interval '5 seconds'
          ORDER BY d.priority, d.next_attempt_at, d.id LIMIT 1)
         UNION ALL
         (SELECT d.id, d.order_key FROM deliveries d
-         WHERE d.stage = 'ready' AND d.queue_client_id = v_client AND d.lane = v_lane
+         WHERE d.stage = 'ready' AND ${tenantOf('d.')} = v_client AND d.lane = v_lane
          ORDER BY d.priority, d.next_attempt_at, d.id LIMIT v_take + 100)
       LOOP
         CONTINUE WHEN v_row.id = ANY (v_found);
@@ -153,10 +154,11 @@ BEGIN
           SELECT min(o.next_attempt_at) FILTER (WHERE o.id < v_row.id OR o.stage = 'leased') INTO v_before
           FROM (
             (SELECT o.id, o.stage, o.next_attempt_at FROM deliveries o
-             WHERE o.queue_client_id = v_client AND o.lane = v_lane AND o.order_key = v_row.order_key ORDER BY o.id LIMIT 1)
+             WHERE ${tenantOf('o.')} = v_client AND o.lane = v_lane AND o.order_key = v_row.order_key AND o.stage IS NOT NULL
+             ORDER BY o.id LIMIT 1)
             UNION ALL
             (SELECT o.id, o.stage, o.next_attempt_at FROM deliveries o
-             WHERE o.stage = 'leased' AND o.queue_client_id = v_client AND o.lane = v_lane AND o.order_key = v_row.order_key)
+             WHERE o.stage = 'leased' AND ${tenantOf('o.')} = v_client AND o.lane = v_lane AND o.order_key = v_row.order_key)
           ) AS o;
           IF v_before IS NOT NULL OR v_row.order_key = ANY (v_keys) THEN
             UPDATE deliveries d
@@ -195,7 +197,7 @@ BEGIN
   ) ORDER BY c.priority, c.id) INTO v_rows FROM claimed c;
   RETURN json_build_object(
     'rows', coalesce(v_rows, '[]'), 'after', v_tenants[cardinality(v_tenants)],
-    'more', EXISTS (SELECT 1 FROM deliveries d WHERE d.stage = 'ready' AND d.queue_client_id IS NOT NULL)
+    'more', EXISTS (SELECT 1 FROM deliveries d WHERE d.stage = 'ready' AND ${tenantOf('d.')} > '00000000-0000-0000-0000-000000000000')
   );
 END $$;
 `;
@@ -204,7 +206,7 @@ const DOWN = `
 DROP FUNCTION claim_deliveries;
 DROP INDEX deliveries_ready_idx, deliveries_timed_idx, deliveries_leased_idx, deliveries_ordered_idx, deliveries_lane_idx;
 ALTER TABLE deliveries RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold);
-ALTER TABLE deliveries DROP COLUMN subject, DROP COLUMN stage, DROP COLUMN queue_client_id, DROP COLUMN attempt_base;
+ALTER TABLE deliveries DROP COLUMN subject, DROP COLUMN stage, DROP COLUMN attempt_base;
 CREATE INDEX deliveries_due_idx ON deliveries (client_id, lane, priority, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
 `;
 

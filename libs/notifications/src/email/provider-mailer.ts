@@ -92,10 +92,8 @@ function sent(providerName: string, { providerMessageId, statusCode }: MailRecei
   return { result: 'sent', providerName, providerMessageId: providerMessageId?.slice(0, 255), statusCode };
 }
 
-/** One recipient: the primary first. Two or more: the bulk provider, else the primary. Then the others, oldest first. */
+/** One recipient: the primary first. Two or more: the bulk provider, then the primary. Then the others, oldest first. */
 function inOrder(providers: EmailProvider[], recipientCount: number): EmailProvider[] {
-  const primary = providers.find((one) => one.isPrimary);
-  const bulk = recipientCount > 1 ? providers.find((one) => one.isBulk) : undefined;
-  const first = bulk ?? primary ?? providers[0]!;
-  return [first, ...providers.filter((one) => one !== first)];
+  const rank = (one: EmailProvider): number => (recipientCount > 1 && one.isBulk ? 0 : one.isPrimary ? 1 : 2);
+  return [...providers].sort((a, b) => rank(a) - rank(b));
 }

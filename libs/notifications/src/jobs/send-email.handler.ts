@@ -20,7 +20,7 @@ import { gone, retryPolicy } from './notification-outcomes.js';
 export class SendEmailHandler implements DeliveryHandler, OnModuleInit {
   readonly kind = KINDS.email;
   readonly policy: RetryPolicy;
-  readonly laneConcurrency = 10;
+  readonly laneConcurrency = 20;
   readonly timeoutMs = 30_000;
 
   constructor(
