@@ -13,6 +13,7 @@ import { RateLimits } from '#libs/security';
 import { EventTypes } from '#libs/webhooks';
 import { addDocsPages } from './docs-pages.js';
 import { ErrorFilter, sendError } from './error.filter.js';
+import { addExamplePage } from './example-page.js';
 import {
   addAccessLog,
   addEnvelope,
@@ -84,7 +85,8 @@ export async function createApp(config: Config, database: Database, logger: Logg
   }
   // Relative to wherever the page was opened: Try it out works behind any host name and under the pages' own policy.
   const document = buildDocument(app, '/');
-  addDocsPages(app, document);
+  addDocsPages(app, document, config.publicUrl);
   app.get(EventTypes).publish(eventTypesOf(document));
+  if (!config.production) addExamplePage(app);
   return app;
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { buildAsyncApi, type AsyncApiDocument } from './asyncapi-document.js';
 
 // Both pages work offline and send nothing to another host; the policy makes the browser enforce it.
 const POLICY =
@@ -31,8 +32,8 @@ function redocBundle(): string {
   return readFileSync(path, 'utf8').replace(/https:\/\/cdn\.redoc\.ly\/[^"'\s]+\.svg/g, PIXEL);
 }
 
-/** Serves `/docs`, `/redoc` and `/openapi.json`. */
-export function addDocsPages(app: NestFastifyApplication, document: OpenAPIObject): void {
+/** Serves `/docs`, `/redoc`, `/openapi.json` and `/asyncapi.json`. */
+export function addDocsPages(app: NestFastifyApplication, document: OpenAPIObject, publicUrl: string): void {
   const fastify = app.getHttpAdapter().getInstance();
   fastify.addHook('onSend', (request, reply, payload, done) => {
     if (request.url.startsWith('/docs') || request.url.startsWith('/redoc')) {
@@ -46,6 +47,8 @@ export function addDocsPages(app: NestFastifyApplication, document: OpenAPIObjec
     customSiteTitle: 'ChatAPI',
     swaggerOptions: { persistAuthorization: true, tryItOutEnabled: false, validatorUrl: null },
   });
+  let asyncApi: AsyncApiDocument | undefined;
+  fastify.get('/asyncapi.json', (_request, reply) => reply.send((asyncApi ??= buildAsyncApi(app, publicUrl))));
   let bundle: string | undefined;
   fastify.get('/redoc', (_request, reply) => reply.header('Content-Type', 'text/html; charset=utf-8').send(REDOC_PAGE));
   fastify.get('/redoc/redoc.standalone.js', (_request, reply) => {

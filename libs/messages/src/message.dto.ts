@@ -1,4 +1,5 @@
 import { Flag, Id, Instant, Int, ListQueryDto, Meta, Nullable, OneOf, Optional, Text } from '#libs/common';
+import { CHANGE_FRAMES, type ChangeFrameType } from '#libs/contracts';
 import { ApiProperty } from '@nestjs/swagger';
 import { IsObject } from 'class-validator';
 
@@ -206,8 +207,8 @@ export class RoomChangesQueryDto {
 /** One change of a conversation, as the real-time channel tells it. */
 export class ChangeFrameDto {
   /** What changed. */
-  @OneOf(['message', 'message_updated', 'message_deleted', 'user_joined', 'user_left'])
-  type: string;
+  @OneOf(CHANGE_FRAMES)
+  type: ChangeFrameType;
 
   /** The room. */
   @Id()

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Answer, forbidden, invalid, notFound, type JsonPage } from '#libs/common';
+import type { ChangeFrameType, Frame } from '#libs/contracts';
 import type { Tx } from '#libs/database';
 import { EventLog } from '#libs/events';
 import { Hub } from '#libs/realtime';
@@ -127,8 +128,16 @@ export class MessagesService {
   }
 
   /** Hands the change to the hub once it is committed. */
-  private announce(tx: Tx, clientId: string, type: string, roomId: string, seq: number, data: object, at: Date): void {
-    const frame = { type, room_id: roomId, seq, data, timestamp: at.toISOString() };
+  private announce(
+    tx: Tx,
+    clientId: string,
+    type: ChangeFrameType,
+    roomId: string,
+    seq: number,
+    data: object,
+    at: Date,
+  ): void {
+    const frame: Frame = { type, room_id: roomId, seq, data, timestamp: at.toISOString() };
     tx.afterCommit(() => this.hub.changed({ clientId, roomId, seq, frame }));
   }
 

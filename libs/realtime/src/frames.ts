@@ -1,8 +1,9 @@
 import type { FieldError } from '#libs/common';
+import type { FrameType } from '#libs/contracts';
 import { EncodedFrame } from './encoded-frame.js';
 
 /** A frame of the server, stamped now. */
-export function serverFrame(type: string, data: object, roomId?: string): EncodedFrame {
+export function serverFrame(type: FrameType, data: object, roomId?: string): EncodedFrame {
   const frame = {
     type,
     ...(roomId === undefined ? {} : { room_id: roomId }),

@@ -2,10 +2,12 @@ import {
   applyDecorators,
   Catch,
   createParamDecorator,
+  SetMetadata,
   UseFilters,
   type ArgumentsHost,
   type ExceptionFilter,
   type ExecutionContext,
+  type Type,
 } from '@nestjs/common';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import type { CommandCall } from './commands.js';
@@ -22,8 +24,15 @@ export class CommandFilter implements ExceptionFilter {
 export const Gateway = (): ClassDecorator =>
   applyDecorators(WebSocketGateway(), UseFilters(CommandFilter)) as ClassDecorator;
 
-/** A command by its name. Beside it: `@Scopes`, and `@Limit` when it is not "default". */
-export const Command = (name: string): MethodDecorator => SubscribeMessage(name);
+/** Metadata key of the DTO class a command is answered with. */
+export const COMMAND_ANSWER = 'chatapi:command-answer';
+
+/**
+ * A command by its name, and what it is answered with; left out: an empty object. Beside it: `@Scopes`, and `@Limit`
+ * when it is not "default".
+ */
+export const Command = (name: string, answer?: Type): MethodDecorator =>
+  applyDecorators(SubscribeMessage(name), SetMetadata(COMMAND_ANSWER, answer));
 
 /** The command's `data`, parsed by the DTO class of the parameter. */
 export const CommandData = (): ParameterDecorator => MessageBody('data');

@@ -1,4 +1,5 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { Frame } from '#libs/contracts';
 import { Hub } from './hub.js';
 import { Timings } from './timings.js';
 
@@ -43,7 +44,7 @@ export class Typing implements OnApplicationShutdown {
 
   private tell({ clientId, roomId, userId, userName }: Typist, isTyping: boolean): void {
     const data = { user_id: userId, user_name: userName, is_typing: isTyping };
-    const frame = { type: 'typing', room_id: roomId, data, timestamp: new Date().toISOString() };
+    const frame: Frame = { type: 'typing', room_id: roomId, data, timestamp: new Date().toISOString() };
     this.hub.told({ clientId, roomId, frame, exceptUserId: userId });
   }
 }

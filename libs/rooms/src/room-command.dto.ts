@@ -33,7 +33,7 @@ export class SubscribedDto {
   recovered: boolean;
 
   /** The changes after `after_seq`, in order, each as its frame. Superseded states may be merged into the latest. */
-  @ApiProperty({ type: 'array', items: { type: 'object' } })
+  @ApiProperty({ type: 'array', items: { $ref: '#/components/schemas/ChangeFrame' } })
   @IsObject({ each: true })
   frames: object[];
 }

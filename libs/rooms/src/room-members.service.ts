@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Answer, ApiError, forbidden, invalid, notFound, type Page } from '#libs/common';
-import type { LeaveReason } from '#libs/contracts';
+import type { Frame, LeaveReason } from '#libs/contracts';
 import type { Tx } from '#libs/database';
 import { Hub } from '#libs/realtime';
 import { UnitOfWork, type Principal } from '#libs/security';
@@ -137,7 +137,7 @@ export class RoomMembersService implements OnModuleInit {
 
   private tellRead({ clientId, userId }: Principal, roomId: string, seq: number): void {
     const data = { user_id: userId, seq };
-    const frame = { type: 'read', room_id: roomId, data, timestamp: new Date().toISOString() };
+    const frame: Frame = { type: 'read', room_id: roomId, data, timestamp: new Date().toISOString() };
     this.hub.told({ clientId, roomId, frame });
   }
 

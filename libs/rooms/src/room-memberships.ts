@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { LeaveReason } from '#libs/contracts';
+import type { Frame, LeaveReason } from '#libs/contracts';
 import type { Tx } from '#libs/database';
 import { EventLog } from '#libs/events';
 import { Hub } from '#libs/realtime';
@@ -20,7 +20,7 @@ export class RoomMemberships {
     const { seq, user_name, at } = await this.repository.insert(tx, clientId, roomId, userId, role);
     const data = { user_id: userId, user_name, joined_at: at.toISOString() };
     await this.events.add(tx, { clientId, event: 'room.joined', roomId, data: { room_id: roomId, ...data, role } });
-    const frame = { type: 'user_joined', room_id: roomId, seq, data, timestamp: data.joined_at };
+    const frame: Frame = { type: 'user_joined', room_id: roomId, seq, data, timestamp: data.joined_at };
     tx.afterCommit(() => this.hub.changed({ clientId, roomId, seq, frame }));
   }
 
@@ -30,7 +30,7 @@ export class RoomMemberships {
     await this.repository.ensureOwner(tx, clientId, roomId);
     const data = { user_id: userId, user_name, left_at: at.toISOString(), reason };
     await this.events.add(tx, { clientId, event: 'room.left', roomId, data: { room_id: roomId, ...data } });
-    const frame = { type: 'user_left', room_id: roomId, seq, data, timestamp: data.left_at };
+    const frame: Frame = { type: 'user_left', room_id: roomId, seq, data, timestamp: data.left_at };
     tx.afterCommit(() => this.hub.changed({ clientId, roomId, seq, frame }));
   }
 }

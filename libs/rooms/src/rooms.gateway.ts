@@ -1,9 +1,15 @@
 import { Call, Command, CommandData, Gateway, Subscriptions, type CommandCall } from '#libs/realtime';
 import { Caller, Limit, Scopes, type Principal } from '#libs/security';
-import { MarkReadCommandDto, RoomCommandDto, SubscribeCommandDto, TypingCommandDto } from './room-command.dto.js';
-import type { RoomReadStateDto } from './room-member.dto.js';
+import {
+  MarkReadCommandDto,
+  RoomCommandDto,
+  SubscribeCommandDto,
+  SubscribedDto,
+  TypingCommandDto,
+} from './room-command.dto.js';
+import { RoomReadStateDto } from './room-member.dto.js';
 import { RoomMembersService } from './room-members.service.js';
-import type { RoomOnlineDto } from './room-online.dto.js';
+import { RoomOnlineDto } from './room-online.dto.js';
 import { RoomPresenceService } from './room-presence.service.js';
 
 /** Commands about rooms. What a reconnecting client sends by the dozen counts in no rate limit. */
@@ -16,7 +22,7 @@ export class RoomsGateway {
   ) {}
 
   /** Hear a room, with everything since a number. */
-  @Command('subscribe')
+  @Command('subscribe', SubscribedDto)
   @Scopes('messages:read')
   @Limit('none')
   async subscribe(@Call() call: CommandCall, @CommandData() data: SubscribeCommandDto): Promise<object> {
@@ -38,7 +44,7 @@ export class RoomsGateway {
   }
 
   /** Move the caller's read cursor forward. */
-  @Command('mark_read')
+  @Command('mark_read', RoomReadStateDto)
   @Scopes('rooms:write')
   markRead(@Caller() caller: Principal, @CommandData() data: MarkReadCommandDto): Promise<RoomReadStateDto> {
     return this.members.markRead(caller, data.room_id.toLowerCase(), data);
@@ -53,7 +59,7 @@ export class RoomsGateway {
   }
 
   /** Who of a room is online. */
-  @Command('get_online_users')
+  @Command('get_online_users', RoomOnlineDto)
   @Scopes('rooms:read')
   online(@Caller() caller: Principal, @CommandData() data: RoomCommandDto): Promise<RoomOnlineDto> {
     return this.presence.online(caller, data.room_id.toLowerCase());
