@@ -36,6 +36,7 @@ class Siege {
   readonly kills: number[] = [];
   readonly asked: Asked[] = [];
   private readonly random: () => number;
+  private answers = 0;
   private server: BuiltServer | undefined;
 
   constructor(
@@ -49,16 +50,23 @@ class Siege {
     sink.beforeAccept = () => delay(this.random() * 30);
   }
 
-  /** One life: what was not answered before is asked again, something new is asked, and the process is killed. */
+  /**
+   * One life: what was not answered before is asked again, something new is asked, and the process is killed, now and
+   * then while it starts, else at a random point of its work: so many answers and mails in, and a moment more.
+   */
   async live(): Promise<void> {
     this.server = new BuiltServer(this.port, this.env);
-    const early = this.random() < 0.1;
-    const killAfterMs = this.random() * (early ? 500 : 250);
-    if (!early) await this.server.ready();
-    const working = early ? undefined : this.work();
-    await delay(killAfterMs);
-    this.kills.push(Date.now());
-    await this.server.kill();
+    if (this.random() < 0.05) {
+      await delay(this.random() * 1_000);
+      return this.kill();
+    }
+    await this.server.ready();
+    const tenant = await this.register();
+    const progressAt = this.progress + Math.floor(this.random() * 2 * PER_LIFE);
+    const working = this.work(tenant);
+    await until('the work gets so far', () => this.progress >= progressAt);
+    await delay(this.random() * 15);
+    await this.kill();
     await working;
   }
 
@@ -67,6 +75,8 @@ class Siege {
     this.server = new BuiltServer(this.port, this.env);
     await this.server.ready();
     await this.ask(this.asked.filter((one) => !one.id));
+    // Lives that ended while they started asked nothing: what is missing is asked now.
+    while (this.asked.length < KILLS * PER_LIFE) await this.work(await this.register());
     assert(this.asked.every((one) => one.id));
   }
 
@@ -74,25 +84,40 @@ class Siege {
     await this.server?.stop();
   }
 
-  private async work(): Promise<void> {
-    await this.ask(this.asked.filter((one) => !one.id));
+  private async kill(): Promise<void> {
+    this.kills.push(Date.now());
+    await this.server!.kill();
+  }
+
+  /** Answers and mails so far. */
+  private get progress(): number {
+    return this.answers + this.sink.mails.length;
+  }
+
+  private async register(): Promise<Asked['tenant']> {
     const reply = await this.post('/clients', undefined, { name: `Tenant ${randomUUID()}` });
-    if (!reply) return;
-    const tenant = { id: reply.id as string, key: reply.master_api_key as string };
+    assert(reply, 'nobody has killed it yet');
+    return { id: reply['id'] as string, key: reply['master_api_key'] as string };
+  }
+
+  private async work(tenant: Asked['tenant']): Promise<void> {
     const fresh = Array.from({ length: PER_LIFE }, () => ({
       tenant,
       idempotencyKey: randomUUID(),
       address: `${randomUUID()}@example.com`,
     }));
+    const open = this.asked.filter((one) => !one.id);
     this.asked.push(...fresh);
-    await this.ask(fresh);
+    await this.ask([...open, ...fresh]);
   }
 
   private async ask(some: Asked[]): Promise<void> {
     await inParallel(some, 8, async (one) => {
       const body = { type: 'email', to_email: one.address, subject: 'Hello', content: '<p>Hello</p>' };
       const data = await this.post('/notifications', one.tenant.key, body, one.idempotencyKey);
-      if (data) one.id = data.id as string;
+      if (!data) return;
+      one.id = data['id'] as string;
+      this.answers++;
     });
   }
 

@@ -24,6 +24,31 @@ interface EndedRow {
   order_key: string | null;
 }
 
+/** Inserts deliveries, with the parameters $1 to $10 of {@link deliveryParams}: for a statement that inserts their cause, too. */
+export const INSERT_DELIVERIES = `INSERT INTO deliveries (client_id, id, kind, source_id, lane, target, priority, order_key, subject, status, stage,
+    next_attempt_at, created_at, updated_at)
+  SELECT x.client_id, x.id, x.kind, x.source_id, x.lane, x.target, x.priority, x.order_key, x.subject, 'pending',
+    CASE WHEN x.due_at > now() THEN 'waiting' ELSE 'ready' END, coalesce(x.due_at, now()), now(), now()
+  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::smallint[], $8::text[],
+    $9::text[], $10::timestamptz[])
+    AS x (client_id, id, kind, source_id, lane, target, priority, order_key, subject, due_at)`;
+
+/** The parameters of {@link INSERT_DELIVERIES}. */
+export function deliveryParams(deliveries: readonly NewDelivery[]): unknown[] {
+  return [
+    deliveries.map((d) => d.clientId),
+    deliveries.map((d) => d.id),
+    deliveries.map((d) => d.kind),
+    deliveries.map((d) => d.sourceId),
+    deliveries.map((d) => d.lane),
+    deliveries.map((d) => d.target),
+    deliveries.map((d) => PRIORITIES.indexOf(d.priority)),
+    deliveries.map((d) => d.orderKey ?? null),
+    deliveries.map((d) => d.subject ?? null),
+    deliveries.map((d) => d.dueAt ?? null),
+  ];
+}
+
 /** Enqueues deliveries: rows committed with their cause, so that a crash at any point loses none. */
 @Injectable()
 export class Deliveries {
@@ -34,27 +59,7 @@ export class Deliveries {
   /** Adds deliveries in one statement; the engine hears of them once they are committed. */
   async add(tx: Tx, deliveries: NewDelivery[]): Promise<void> {
     if (deliveries.length === 0) return;
-    await tx.query(
-      `INSERT INTO deliveries (client_id, id, kind, source_id, lane, target, priority, order_key, subject, status, stage,
-         next_attempt_at, created_at, updated_at)
-       SELECT x.client_id, x.id, x.kind, x.source_id, x.lane, x.target, x.priority, x.order_key, x.subject, 'pending',
-         CASE WHEN x.due_at > now() THEN 'waiting' ELSE 'ready' END, coalesce(x.due_at, now()), now(), now()
-       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::smallint[], $8::text[],
-         $9::text[], $10::timestamptz[])
-         AS x (client_id, id, kind, source_id, lane, target, priority, order_key, subject, due_at)`,
-      [
-        deliveries.map((d) => d.clientId),
-        deliveries.map((d) => d.id),
-        deliveries.map((d) => d.kind),
-        deliveries.map((d) => d.sourceId),
-        deliveries.map((d) => d.lane),
-        deliveries.map((d) => d.target),
-        deliveries.map((d) => PRIORITIES.indexOf(d.priority)),
-        deliveries.map((d) => d.orderKey ?? null),
-        deliveries.map((d) => d.subject ?? null),
-        deliveries.map((d) => d.dueAt ?? null),
-      ],
-    );
+    await tx.query(INSERT_DELIVERIES, deliveryParams(deliveries));
     tx.afterCommit(() => this.committed());
   }
 

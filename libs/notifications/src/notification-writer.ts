@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { unavailable } from '#libs/common';
-import { Database, isStatementFault, type Tx } from '#libs/database';
+import { isStatementFault, type Tx } from '#libs/database';
 import { Deliveries } from '#libs/jobs';
 import type { NotificationPlan } from './notification-plan.js';
 import { NotificationsRepository } from './notifications.repository.js';
@@ -25,7 +25,6 @@ export class NotificationWriter {
   private running = false;
 
   constructor(
-    private readonly database: Database,
     private readonly repository: NotificationsRepository,
     private readonly deliveries: Deliveries,
   ) {}
@@ -67,12 +66,11 @@ export class NotificationWriter {
 
   private async writeTogether(batch: Waiting[]): Promise<void> {
     try {
-      await this.database.run((tx) =>
-        this.insert(
-          tx,
-          batch.map(({ plan }) => plan),
-        ),
+      await this.repository.insertWithDeliveries(
+        batch.map(({ plan }) => plan.row),
+        batch.flatMap(({ plan }) => plan.deliveries),
       );
+      this.deliveries.committed();
       for (const { resolve } of batch) resolve();
     } catch (error) {
       // What PostgreSQL refused had no effect: one by one, so that a bad one fails alone.

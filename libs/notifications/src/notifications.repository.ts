@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Page } from '#libs/common';
 import { addDateRange, Conditions, Database, listPage, type SortColumn, type Sql, type Tx } from '#libs/database';
+import { deliveryParams, INSERT_DELIVERIES, type NewDelivery } from '#libs/jobs';
 import type { NotificationInsert } from './notification-plan.js';
 import type { NotificationListQueryDto } from './notification-query.dto.js';
 import type { NotificationDto } from './notification.dto.js';
@@ -13,6 +14,19 @@ const SORTS: Record<string, SortColumn> = {
 };
 const ACTIVE = ['pending', 'processing', 'retrying'];
 
+/** Inserts what stands in a JSON parameter. */
+function insertFrom(parameter: string): string {
+  return `INSERT INTO notifications (client_id, id, type, status, priority, subject, content, to_email, cc, bcc, reply_to,
+      from_email, from_name, room_id, user_ids, webhook_url, email_fallback, meta, scheduled_for, recipients_total,
+      recipients_pending, created_at, updated_at)
+    SELECT client_id, id, type, 'pending', priority, subject, content, to_email, cc, bcc, reply_to, from_email, from_name,
+      room_id, user_ids, webhook_url, email_fallback, meta, scheduled_for, recipients, recipients, created_at, created_at
+    FROM json_to_recordset(${parameter}::json) AS x (client_id uuid, id uuid, type text, priority text, subject text,
+      content text, to_email jsonb, cc text[], bcc text[], reply_to text, from_email text, from_name text, room_id uuid,
+      user_ids uuid[], webhook_url text, email_fallback jsonb, meta jsonb, scheduled_for timestamptz,
+      recipients integer, created_at timestamptz)`;
+}
+
 /** Every query on notifications but those of their settling. Finders always take the client id. */
 @Injectable()
 export class NotificationsRepository {
@@ -20,18 +34,15 @@ export class NotificationsRepository {
 
   /** Inserts notifications in one statement, whatever their number. */
   async insert(tx: Tx, rows: NotificationInsert[]): Promise<void> {
-    await tx.query(
-      `INSERT INTO notifications (client_id, id, type, status, priority, subject, content, to_email, cc, bcc, reply_to,
-         from_email, from_name, room_id, user_ids, webhook_url, email_fallback, meta, scheduled_for, recipients_total,
-         recipients_pending, created_at, updated_at)
-       SELECT client_id, id, type, 'pending', priority, subject, content, to_email, cc, bcc, reply_to, from_email, from_name,
-         room_id, user_ids, webhook_url, email_fallback, meta, scheduled_for, recipients, recipients, created_at, created_at
-       FROM jsonb_to_recordset($1::jsonb) AS x (client_id uuid, id uuid, type text, priority text, subject text, content text,
-         to_email jsonb, cc text[], bcc text[], reply_to text, from_email text, from_name text, room_id uuid,
-         user_ids uuid[], webhook_url text, email_fallback jsonb, meta jsonb, scheduled_for timestamptz,
-         recipients integer, created_at timestamptz)`,
-      [JSON.stringify(rows)],
-    );
+    await tx.query(insertFrom('$1'), [JSON.stringify(rows)]);
+  }
+
+  /** Notifications and their deliveries in one statement and its own commit: one round trip, planned once. */
+  async insertWithDeliveries(rows: NotificationInsert[], deliveries: NewDelivery[]): Promise<void> {
+    await this.database.prepared('insert-notifications', `WITH added AS (${INSERT_DELIVERIES}) ${insertFrom('$11')}`, [
+      ...deliveryParams(deliveries),
+      JSON.stringify(rows),
+    ]);
   }
 
   /** Those of the rooms that are the client's; they stay while the transaction runs. */
