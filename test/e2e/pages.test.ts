@@ -64,8 +64,14 @@ describe('The documentation pages in a real browser', { skip }, () => {
   }
 
   async function operationsOfTheDocument(): Promise<number> {
-    const document = (await (await fetch(`${api.url}/openapi.json`)).json()) as { paths: Record<string, object> };
-    return Object.values(document.paths).reduce((sum, path) => sum + Object.keys(path).length, 0);
+    const document = (await (await fetch(`${api.url}/openapi.json`)).json()) as Record<
+      'paths' | 'webhooks',
+      Record<string, object>
+    >;
+    return [...Object.values(document.paths), ...Object.values(document.webhooks)].reduce(
+      (sum, path) => sum + Object.keys(path).length,
+      0,
+    );
   }
 
   it('/docs shows every operation and asks no other host', async () => {

@@ -40,6 +40,8 @@ export class SocketServer implements BeforeApplicationShutdown, OnApplicationShu
     const end = Date.now() + this.timings.drainMs;
     while (this.commands.active > 0 && Date.now() < end) await delay(10);
     for (const connection of [...this.connections.all]) connection.end(GOING_AWAY);
+    const goodbye = Date.now() + this.timings.goodbyeMs;
+    while (this.socketIo.open > 0 && Date.now() < goodbye) await delay(10);
     this.plain.close();
     this.socketIo.close();
   }

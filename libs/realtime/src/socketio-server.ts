@@ -50,6 +50,11 @@ export class SocketIoServer {
     this.io = io;
   }
 
+  /** Transports that are still open: one that polls takes what it was told last with its next request. */
+  get open(): number {
+    return this.io?.engine.clientsCount ?? 0;
+  }
+
   /** Ends the transports that have no connection yet. */
   close(): void {
     this.io?.disconnectSockets(true);

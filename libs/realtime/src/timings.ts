@@ -29,6 +29,8 @@ export class Timings {
   deadAfterMs = 12_000;
   /** How long a stopping process waits for running commands. */
   drainMs = 5_000;
+  /** Longest a stopping process waits for long-polling sockets to fetch the news of it. */
+  goodbyeMs = 1_000;
   /** Bytes a slow reader may leave in its buffer. */
   maxBuffered = 1024 * 1024;
 }

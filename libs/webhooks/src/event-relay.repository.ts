@@ -41,12 +41,12 @@ WITH due AS MATERIALIZED (
   SELECT lpad(to_hex(us / 1000), 12, '0') AS ms, lpad(to_hex((us % 1000) * 4), 3, '0') AS rest FROM clock
 ), added AS (
   INSERT INTO deliveries (client_id, id, kind, source_id, lane, target, subject, priority, order_key, status, stage,
-    queue_client_id, next_attempt_at, created_at, updated_at)
+    next_attempt_at, created_at, updated_at)
   SELECT t.client_id,
     (left(s.ms, 8) || '-' || right(s.ms, 4) || '-7' || s.rest || '-' || to_hex(32768 + t.n) || '-' ||
       right(gen_random_uuid()::text, 12))::uuid,
     '${WEBHOOK_EVENT}', t.id, w.id::text, w.url, t.event, 2, CASE WHEN w.ordered THEN t.room_id::text END,
-    'pending', 'ready', t.client_id, now(), now(), now()
+    'pending', 'ready', now(), now(), now()
   FROM taken t JOIN webhook_endpoints w ON w.client_id = t.client_id AND w.is_active
     AND w.events && ARRAY[t.event::text, split_part(t.event, '.', 1) || '.*', '*']
     AND (w.room_ids = '{}' OR t.room_id = ANY (w.room_ids))

@@ -165,8 +165,8 @@ describe('The relay', () => {
       );
       await api.database.query(
         `INSERT INTO deliveries (client_id, id, kind, source_id, lane, target, priority, status, stage, next_attempt_at,
-           queue_client_id, created_at, updated_at)
-         VALUES ($1, $2, 'webhook.event', $3, 'x', 'x', 2, $4, $5, $6, $7, now(), now())`,
+           created_at, updated_at)
+         VALUES ($1, $2, 'webhook.event', $3, 'x', 'x', 2, $4, $5, $6, now(), now())`,
         [
           tenant.id,
           delivery,
@@ -174,7 +174,6 @@ describe('The relay', () => {
           ended ? 'sent' : 'retrying',
           ended ? null : 'waiting',
           ended ? null : new Date(Date.now() + 3_600_000),
-          ended ? null : tenant.id,
         ],
       );
       return delivery;
