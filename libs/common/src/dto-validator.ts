@@ -76,8 +76,9 @@ function nestedParser({ dto, items }: NestedRule): (value: unknown) => unknown {
     const errors: FieldError[] = [];
     let result: unknown;
     if (!items) result = parse(value, '', errors);
-    else if (!Array.isArray(value) || value.length < items.min || value.length > items.max) {
-      errors.push({ field: '', message: `must be an array of ${items.min} to ${items.max} objects` });
+    else if (!Array.isArray(value)) errors.push({ field: '', message: 'must be an array of objects' });
+    else if (value.length < items.min || value.length > items.max) {
+      errors.push({ field: '', message: `must have ${items.min} to ${items.max} items` });
     } else result = value.map((item, index) => parse(item, `[${index}]`, errors));
     if (errors.length > 0) throw invalid(...errors);
     return result;
