@@ -9,6 +9,8 @@ export interface SunkMail {
   raw: string;
   /** Unix milliseconds when its last byte was there. */
   at: number;
+  /** Unix milliseconds of the 250. */
+  answeredAt?: number;
 }
 
 /** What the sink does to a recipient: nothing (it takes the mail), or answers with this code. */
@@ -37,9 +39,14 @@ export class SmtpSink {
         stream.on('data', (part: Buffer) => parts.push(part));
         stream.on('end', () => {
           const to = session.envelope.rcptTo.map(({ address }) => address);
-          this.mails.push({ to, raw: Buffer.concat(parts).toString(), at: Date.now() });
-          if (this.beforeAccept) void this.beforeAccept().then(() => callback());
-          else callback();
+          const mail: SunkMail = { to, raw: Buffer.concat(parts).toString(), at: Date.now() };
+          this.mails.push(mail);
+          const accept = (): void => {
+            mail.answeredAt = Date.now();
+            callback();
+          };
+          if (this.beforeAccept) void this.beforeAccept().then(accept);
+          else accept();
         });
       },
     });
