@@ -16,7 +16,7 @@ import { SmtpSink, type SunkMail } from '../support/smtp-sink.js';
 const KILLS = Number(process.env['CRASH_KILLS'] ?? 10);
 const PER_LIFE = 20;
 /** Time of a mail's attempt and the margin of its lease. */
-const LEASE_MS = 40_000;
+const LEASE_MS = 57_000;
 
 interface Asked {
   tenant: { id: string; key: string };

@@ -15,6 +15,7 @@ import { SecurityModule } from '#libs/security';
 import { UsersModule } from '#libs/users';
 import { WebhooksModule } from '#libs/webhooks';
 import { HousekeepingProcessor } from './housekeeping.processor.js';
+import { ResealSecretsProcessor } from './reseal-secrets.processor.js';
 
 @Global()
 @Module({})
@@ -50,7 +51,7 @@ export class AppModule {
         NotificationsModule,
         WebhooksModule,
       ],
-      providers: [HousekeepingProcessor],
+      providers: [HousekeepingProcessor, ResealSecretsProcessor],
     };
   }
 }

@@ -5,4 +5,5 @@ export * from './name-resolver.js';
 export * from './pinned-http.js';
 export * from './pinned-socket.js';
 export * from './resolving-guard.js';
+export * from './retry-after.js';
 export * from './webhook-signature.js';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { pino } from 'pino';
+import { ResealSecretsProcessor } from '#libs/composition';
 import { Mailer } from '#libs/notifications';
 import { aTenant, aUser, startApi, type Reply, type TestApi, type TestTenant } from '../../support/api.js';
 import { inParallel } from '../../support/concurrency.js';
@@ -414,8 +415,7 @@ describe('Secrets of email providers', () => {
     const second = await stored();
     assert.notDeepEqual(second[0]!.subarray(0, 4), first[0]!.subarray(0, 4), 'written: sealed by the new key');
     assert.deepEqual(second[1], first[1], 'the other is as it was');
-    const { EmailProvidersRepository } = await import('#libs/notifications');
-    await rotated.app.get(EmailProvidersRepository, { strict: false }).reseal(1_000);
+    await rotated.app.get(ResealSecretsProcessor, { strict: false }).run();
     const third = await stored();
     assert.deepEqual(third[1]!.subarray(0, 4), second[0]!.subarray(0, 4));
     const after = await startApi({ ...LOOPBACK, ENCRYPTION_KEY: keys[1]! });

@@ -118,6 +118,14 @@ describe('A webhook notification', () => {
     assert.equal(row!.n, 16 * 1024);
   });
 
+  it('is not posted again for an answer that breaks after its 200', async () => {
+    notifier.http.answer = (_request, response) =>
+      void response.writeHead(200, { 'content-length': '1000' }).write('x', () => response.destroy());
+    const { id } = await post('/breaks');
+    await untilStatus(notifier.tenant, id, 'sent');
+    assert.equal(notifier.http.at('/breaks').length, 1);
+  });
+
   it('to an address that became private is refused for good when it is due', async () => {
     const { id } = await post('/good', { scheduled_for: new Date(Date.now() + 600).toISOString() });
     await notifier.api.database.query(`UPDATE deliveries SET target = 'http://10.0.0.1/' WHERE source_id = $1`, [id]);

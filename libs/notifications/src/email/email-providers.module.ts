@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import { Scheduler } from '#libs/jobs';
 import { ProviderDoctor } from './doctor/provider-doctor.js';
 import { EmailProviderValidationService } from './email-provider-validation.service.js';
 import { EmailProvidersController } from './email-providers.controller.js';
@@ -9,9 +8,6 @@ import { Mailer } from './mailer.js';
 import { ProviderDirectory } from './provider-directory.js';
 import { ProviderMailer } from './provider-mailer.js';
 import { Transports } from './transports/transports.js';
-
-const RESEAL_EVERY_SECONDS = 600;
-const RESEAL_BATCH = 1_000;
 
 /** Email providers and the sending of mail by them. */
 @Module({
@@ -27,12 +23,4 @@ const RESEAL_BATCH = 1_000;
   ],
   exports: [Mailer],
 })
-export class EmailProvidersModule {
-  constructor(scheduler: Scheduler, repository: EmailProvidersRepository) {
-    // After a change of ENCRYPTION_KEY the older keys become unnecessary by themselves.
-    const run = async (): Promise<void> => {
-      while ((await repository.reseal(RESEAL_BATCH)) === RESEAL_BATCH);
-    };
-    scheduler.register({ name: 'reseal-email-providers', everySeconds: RESEAL_EVERY_SECONDS, run });
-  }
-}
+export class EmailProvidersModule {}

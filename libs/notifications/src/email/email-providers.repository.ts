@@ -98,25 +98,4 @@ export class EmailProvidersRepository {
     );
     return rows.length > 0;
   }
-
-  /** Seals again, with the first key, up to `limit` configurations that an older key sealed; answers how many. */
-  async reseal(limit: number): Promise<number> {
-    const older = this.box.olderKeyIds;
-    if (older.length === 0) return 0;
-    return this.database.run(async (tx) => {
-      const rows = await tx.query<{ client_id: string; provider_type: string; config: Buffer }>(
-        `SELECT client_id, provider_type, config FROM email_providers WHERE substring(config FROM 1 FOR 4) = ANY($1)
-         LIMIT $2 FOR UPDATE SKIP LOCKED`,
-        [older, limit],
-      );
-      for (const row of rows) {
-        await tx.query('UPDATE email_providers SET config = $3 WHERE client_id = $1 AND provider_type = $2', [
-          row.client_id,
-          row.provider_type,
-          this.box.seal(this.box.open(row.config)),
-        ]);
-      }
-      return rows.length;
-    });
-  }
 }

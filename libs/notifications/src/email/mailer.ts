@@ -20,6 +20,9 @@ export interface OutgoingMail {
   content: string;
 }
 
+/** Longest one attempt of a mailer takes. */
+export const MAIL_TIMEOUT_MS = 45_000;
+
 /** Sends mail by the client's providers; injection token and interface in one. */
 export abstract class Mailer {
   /** One attempt. Failures are outcomes, not exceptions. */

@@ -4,7 +4,7 @@ import { CONFIG, type Config } from '#libs/config';
 import type { AttemptOutcome } from '#libs/jobs';
 import { EmailFault, failedOutcome } from './email-faults.js';
 import { composeMessage, type MailMessage } from './mail-message.js';
-import { Mailer, type OutgoingMail } from './mailer.js';
+import { Mailer, MAIL_TIMEOUT_MS, type OutgoingMail } from './mailer.js';
 import type { EmailProvider } from './provider-configs.js';
 import { ProviderDirectory } from './provider-directory.js';
 import { maySendFrom, senderOf } from './sender-rules.js';
@@ -12,9 +12,6 @@ import { readMailUrl, type ServerMail } from './server-mail.js';
 import { MailFolder } from './transports/mail-folder.js';
 import type { MailReceipt } from './transports/mail-transport.js';
 import { Transports } from './transports/transports.js';
-
-/** Longest an attempt takes. */
-export const MAIL_TIMEOUT_MS = 45_000;
 
 const SERVER_POOL = 'server';
 

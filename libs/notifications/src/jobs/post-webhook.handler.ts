@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { CONFIG, type Config } from '#libs/config';
 import type { Tx } from '#libs/database';
-import { EgressError, EgressHttp, signatureHeaders, type EgressResponse } from '#libs/egress';
+import { EgressError, EgressHttp, retryAfterMs, signatureHeaders, type EgressResponse } from '#libs/egress';
 import {
   DeliveryEngine,
   type AttemptOutcome,
@@ -56,6 +56,7 @@ export class PostWebhookHandler implements DeliveryHandler, OnModuleInit {
         body,
         timeoutMs: TIMEOUT_MS,
         maxResponseBytes: MAX_RESPONSE_BYTES,
+        statusDecides: true,
         signal,
       });
       return outcomeOf(response);
@@ -95,12 +96,11 @@ function outcomeOf(response: EgressResponse): AttemptOutcome {
     responseBody: response.body.toString('utf8'),
   };
   if (response.status >= 200 && response.status < 300) return { result: 'sent', ...answer };
-  const seconds = Number(response.headers['retry-after']);
   return {
     result: response.status === 410 ? 'failed' : 'retry',
     errorCode: 'WEBHOOK_STATUS',
     error: `The receiver answered ${response.status}`,
-    ...(Number.isFinite(seconds) && seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}),
+    retryAfterMs: retryAfterMs(response.headers['retry-after']),
     ...answer,
   };
 }

@@ -9,7 +9,7 @@ import {
   type RetryPolicy,
   type SettledDelivery,
 } from '#libs/jobs';
-import { Mailer, type OutgoingMail } from '../email/mailer.js';
+import { Mailer, MAIL_TIMEOUT_MS, type OutgoingMail } from '../email/mailer.js';
 import { distinctAddresses, KINDS } from '../notification-plan.js';
 import { NotificationSettlement } from '../notification-settlement.js';
 import { NotificationSourceRepository, type NotificationSource } from '../notification-source.repository.js';
@@ -21,7 +21,8 @@ export class SendEmailHandler implements DeliveryHandler, OnModuleInit {
   readonly kind = KINDS.email;
   readonly policy: RetryPolicy;
   readonly laneConcurrency = 20;
-  readonly timeoutMs = 30_000;
+  /** A little more than the mailer's own, so that the mailer says what was wrong and no mail under way is cut off. */
+  readonly timeoutMs = MAIL_TIMEOUT_MS + 2_000;
 
   constructor(
     private readonly engine: DeliveryEngine,

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { CONFIG, type Config } from '#libs/config';
 import type { Tx } from '#libs/database';
-import { EgressError, EgressHttp, signatureHeaders, type EgressResponse } from '#libs/egress';
+import { EgressError, EgressHttp, retryAfterMs, signatureHeaders, type EgressResponse } from '#libs/egress';
 import {
   DeliveryEngine,
   type AttemptOutcome,
@@ -11,7 +11,6 @@ import {
   type SettledDelivery,
 } from '#libs/jobs';
 import { EndpointHealth } from '../endpoint-health.js';
-import { retryAfterMs } from '../retry-after.js';
 import { WEBHOOK_EVENT } from '../webhook-deliveries.repository.js';
 import { payloadOf } from '../webhook-payload.js';
 import { DeliveryContexts, type DeliveryContext } from './delivery-contexts.js';
