@@ -197,6 +197,23 @@ describe('Defence', () => {
     await until('1009', () => seen.code === 1009);
   });
 
+  it('survives data nested as deep as a frame allows, on every way', async () => {
+    const nested = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+    for (const transport of ['websocket', 'polling']) {
+      const socket = io(api.url, { transports: [transport], auth: { token: anna.key }, forceNew: true });
+      open.push(socket);
+      await new Promise((resolve) => socket.once('connection_status', resolve));
+      const pong = new Promise((resolve) => socket.once('pong', resolve));
+      // The client's own encoder would refuse it; the text of the packet goes out as it is.
+      (socket.io.engine as unknown as { write(packet: string): void }).write(`2["ping",${nested}]`);
+      await pong;
+    }
+    const seen = bare('', { authorization: `Bearer ${anna.key}` });
+    await greeted(seen);
+    seen.socket.send(`{"type":"ping","data":${nested}}`);
+    await until('pong', () => seen.frames.some((frame) => frame.type === 'pong'));
+  });
+
   it('survives what is no command', async () => {
     const seen = bare('', { authorization: `Bearer ${anna.key}` });
     await greeted(seen);
