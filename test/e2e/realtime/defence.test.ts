@@ -214,6 +214,19 @@ describe('Defence', () => {
     await until('pong', () => seen.frames.some((frame) => frame.type === 'pong'));
   });
 
+  it('ends a Socket.IO transport whose client leaves and comes again on it, with a key and without', async () => {
+    for (const auth of [`{"token":"${anna.key}"}`, '']) {
+      const engine = new WebSocket(`${api.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
+      open.push({ close: () => engine.terminate() });
+      let closed = false;
+      engine.on('close', () => (closed = true)).on('error', () => undefined);
+      await new Promise((resolve) => engine.once('open', resolve));
+      for (const packet of [`40${auth}`, '41', `40${auth}`]) engine.send(packet);
+      await until('the end of the transport', () => closed);
+    }
+    await (await aSocket(api.url, 'socketio', anna.key)).ask('ping');
+  });
+
   it('survives what is no command', async () => {
     const seen = bare('', { authorization: `Bearer ${anna.key}` });
     await greeted(seen);
