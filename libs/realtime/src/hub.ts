@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import type { Frame } from '#libs/contracts';
 
 /** A committed change of a room's conversation. */
@@ -25,9 +25,13 @@ export interface HubListener {
   erased(clientId: string, roomId: string): void;
 }
 
-/** Where features say what they have committed, and the channel hears of it. Call it after the commit only. */
+/**
+ * Where features say what they have committed, and the channel hears of it. Call it after the commit only. It never
+ * throws: what is committed is committed, and a listener that failed finds it in the database.
+ */
 @Injectable()
 export class Hub {
+  private readonly logger = new Logger('Hub');
   private readonly listeners: HubListener[] = [];
 
   /** Registers a listener; called while modules start. */
@@ -37,16 +41,27 @@ export class Hub {
 
   /** Changes of conversations, those of one commit together. */
   changed(...changes: RoomChange[]): void {
-    if (changes.length > 0) for (const listener of this.listeners) listener.changed(changes);
+    if (changes.length > 0) this.each((listener) => listener.changed(changes));
   }
 
   /** Something of the moment: typing, a read cursor. */
   told(telling: RoomTelling): void {
-    for (const listener of this.listeners) listener.told(telling);
+    this.each((listener) => listener.told(telling));
   }
 
   /** The room is gone. */
   erased(clientId: string, roomId: string): void {
-    for (const listener of this.listeners) listener.erased(clientId, roomId);
+    this.each((listener) => listener.erased(clientId, roomId));
+  }
+
+  private each(tell: (listener: HubListener) => void): void {
+    for (const listener of this.listeners) {
+      try {
+        tell(listener);
+      } catch (error) {
+        // The kind only: a message may quote what was sent.
+        this.logger.error(`A listener failed: ${error instanceof Error ? error.name : 'unknown'}`);
+      }
+    }
   }
 }

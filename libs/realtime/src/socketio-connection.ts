@@ -111,9 +111,14 @@ export class SocketIoConnection extends Connection {
   }
 }
 
-/** Socket.IO puts binary attachments back into the data as buffers. */
-function holdsBinary(value: unknown): boolean {
-  if (value === null || typeof value !== 'object') return false;
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return true;
-  return Object.values(value).some(holdsBinary);
+/** Socket.IO puts binary attachments back into the data as buffers. No recursion: the depth is the client's choice. */
+function holdsBinary(data: unknown): boolean {
+  const left = [data];
+  while (left.length > 0) {
+    const value = left.pop();
+    if (value === null || typeof value !== 'object') continue;
+    if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return true;
+    for (const part of Object.values(value)) left.push(part);
+  }
+  return false;
 }

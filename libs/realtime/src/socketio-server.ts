@@ -1,4 +1,4 @@
-import type { Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { Server, type Socket } from 'socket.io';
 import { ApiError } from '#libs/common';
@@ -69,10 +69,12 @@ export class SocketIoServer {
     const early: [string, unknown[]][] = [];
     const keep = (event: string, ...args: unknown[]): void => void (early.length < 100 && early.push([event, args]));
     socket.onAny(keep);
-    const credential = credentialOf(socket);
-    const address = this.doorkeeper.addressOf(socket.request);
-    forget(socket);
     try {
+      const request = requestOf(socket);
+      if (!request) throw new ApiError('BAD_REQUEST', 'This transport has had its session: open another one');
+      const credential = credentialOf(socket);
+      const address = this.doorkeeper.addressOf(request);
+      forget(socket);
       if (!credential) throw new ApiError('INVALID_CREDENTIALS', 'Invalid or missing API key');
       await this.entrance.enter(credential, address, (key) => {
         socket.offAny(keep);
@@ -85,6 +87,11 @@ export class SocketIoServer {
       dismiss(socket, asApiError(error));
     }
   }
+}
+
+/** The handshake's request; a client that leaves and comes again on the same transport finds it forgotten. */
+function requestOf(socket: Socket): IncomingMessage | null {
+  return socket.request as IncomingMessage | null;
 }
 
 function credentialOf(socket: Socket): Credential | undefined {

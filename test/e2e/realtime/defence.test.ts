@@ -197,6 +197,36 @@ describe('Defence', () => {
     await until('1009', () => seen.code === 1009);
   });
 
+  it('survives data nested as deep as a frame allows, on every way', async () => {
+    const nested = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+    for (const transport of ['websocket', 'polling']) {
+      const socket = io(api.url, { transports: [transport], auth: { token: anna.key }, forceNew: true });
+      open.push(socket);
+      await new Promise((resolve) => socket.once('connection_status', resolve));
+      const pong = new Promise((resolve) => socket.once('pong', resolve));
+      // The client's own encoder would refuse it; the text of the packet goes out as it is.
+      (socket.io.engine as unknown as { write(packet: string): void }).write(`2["ping",${nested}]`);
+      await pong;
+    }
+    const seen = bare('', { authorization: `Bearer ${anna.key}` });
+    await greeted(seen);
+    seen.socket.send(`{"type":"ping","data":${nested}}`);
+    await until('pong', () => seen.frames.some((frame) => frame.type === 'pong'));
+  });
+
+  it('ends a Socket.IO transport whose client leaves and comes again on it, with a key and without', async () => {
+    for (const auth of [`{"token":"${anna.key}"}`, '']) {
+      const engine = new WebSocket(`${api.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
+      open.push({ close: () => engine.terminate() });
+      let closed = false;
+      engine.on('close', () => (closed = true)).on('error', () => undefined);
+      await new Promise((resolve) => engine.once('open', resolve));
+      for (const packet of [`40${auth}`, '41', `40${auth}`]) engine.send(packet);
+      await until('the end of the transport', () => closed);
+    }
+    await (await aSocket(api.url, 'socketio', anna.key)).ask('ping');
+  });
+
   it('survives what is no command', async () => {
     const seen = bare('', { authorization: `Bearer ${anna.key}` });
     await greeted(seen);
