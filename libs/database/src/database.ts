@@ -18,6 +18,8 @@ export interface Sql {
 /** An open transaction. Only {@link Database.run} makes one, so a writer that takes a Tx is inside a commit. */
 export interface Tx extends Sql {
   readonly [TX]: true;
+  /** Runs a hot statement that PostgreSQL parses and plans once per connection, under its name. */
+  prepared<T extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<T[]>;
   /** Runs once this transaction has committed, and only then. It must not throw. */
   afterCommit(work: () => void): void;
 }
@@ -117,6 +119,8 @@ function transactionOn(connection: PoolClient, committed: (() => void)[]): Tx {
     [TX]: true,
     query: async <T extends QueryResultRow>(sql: string, params: unknown[] = []) =>
       (await connection.query<T>(sql, params)).rows,
+    prepared: async <T extends QueryResultRow>(name: string, text: string, values: unknown[]) =>
+      (await connection.query<T>({ name, text, values })).rows,
     afterCommit: (work) => committed.push(work),
   };
 }

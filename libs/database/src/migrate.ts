@@ -7,6 +7,7 @@ import { DeliveryClaims1764000300000 } from './migrations/1764000300000-delivery
 import { EmailProviders1764000400000 } from './migrations/1764000400000-email-providers.js';
 import { Notifications1764000500000 } from './migrations/1764000500000-notifications.js';
 import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.js';
+import { DeliveryAhead1764000700000 } from './migrations/1764000700000-delivery-ahead.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -18,6 +19,7 @@ const MIGRATIONS = [
   EmailProviders1764000400000,
   Notifications1764000500000,
   EventOrder1764000600000,
+  DeliveryAhead1764000700000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */

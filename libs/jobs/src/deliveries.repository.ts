@@ -29,6 +29,15 @@ export interface ClaimRequest {
   busy: ReadonlyMap<string, number>;
   /** Deliveries whose attempt has ended here and is not recorded yet. */
   ended: readonly string[];
+  /** Deliveries leased by this process whose attempt has not ended. */
+  own: readonly string[];
+  /** How much of a lane this process may lease if it alone has leases there, where that is more than the lane's limit. */
+  ahead: ReadonlyMap<string, number>;
+}
+
+/** Names a lane among those of all tenants. */
+export function laneKey({ clientId, lane }: { clientId: string; lane: string }): string {
+  return `${clientId} ${lane}`;
 }
 
 /** What a claim got. */
@@ -83,10 +92,10 @@ export class DeliveriesRepository {
 
   /** Leases deliveries that are due, tenants and lanes in turn, within every limit. */
   async claim(request: ClaimRequest): Promise<Claim> {
-    const { handlers, cursors, busy, ended } = request;
+    const { handlers, cursors, busy, ended, own, ahead } = request;
     const [row] = await this.database.prepared<{ claim: { rows: ClaimRow[]; after: string | null; more: boolean } }>(
       'claim_deliveries',
-      'SELECT claim_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS claim',
+      'SELECT claim_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS claim',
       [
         handlers.map((h) => h.kind),
         handlers.map((h) => h.laneConcurrency),
@@ -100,6 +109,9 @@ export class DeliveriesRepository {
         [...busy.keys()],
         [...busy.values()],
         ended,
+        own,
+        [...ahead.keys()],
+        [...ahead.values()],
       ],
     );
     const { rows, after, more } = row!.claim;
@@ -120,31 +132,13 @@ export class DeliveriesRepository {
    * are. Another process may have taken over the rest, and what it records is the truth.
    */
   async record(tx: Tx, records: readonly AttemptRecord[]): Promise<AttemptRecord[]> {
-    const updated = await tx.query<{ client_id: string; id: string }>(
-      `UPDATE deliveries d
-       SET status = x.status, attempt_count = d.attempt_count + x.counted, lease_until = NULL,
-         stage = CASE WHEN x.next_in_ms IS NOT NULL THEN 'waiting' END,
-         next_attempt_at = now() + x.next_in_ms * interval '1 millisecond',
-         finished_at = CASE WHEN x.next_in_ms IS NULL THEN now() END,
-         error_code = x.error_code, error = x.error, updated_at = now()
-       FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::integer[], $6::bigint[], $7::text[], $8::text[])
-         AS x (client_id, id, lease_until, status, counted, next_in_ms, error_code, error)
-       WHERE d.client_id = x.client_id AND d.id = x.id AND d.lease_until = x.lease_until AND d.stage IS NOT NULL
-       RETURNING d.client_id, d.id`,
-      [
-        records.map((r) => r.delivery.clientId),
-        records.map((r) => r.delivery.id),
-        records.map((r) => r.delivery.leaseUntil),
-        records.map((r) => r.status),
-        records.map((r) => Number(counts(r))),
-        records.map((r) => r.nextInMs),
-        records.map((r) => r.outcome.errorCode?.slice(0, 64) ?? null),
-        records.map((r) => r.outcome.error?.slice(0, 500) ?? null),
-      ],
+    const [row] = await tx.prepared<{ own: string[] }>(
+      'record_attempts',
+      'SELECT record_attempts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) AS own',
+      recordParams(records),
     );
-    const own = new Set(updated.map((row) => `${row.client_id} ${row.id}`));
+    const own = new Set(row!.own);
     const owned = records.filter(({ delivery }) => own.has(`${delivery.clientId} ${delivery.id}`));
-    await this.insertAttempts(tx, owned.filter(counts));
     await this.release(
       tx,
       owned.filter((r) => r.nextInMs === null && r.delivery.orderKey !== null).map((r) => r.delivery),
@@ -176,37 +170,30 @@ export class DeliveriesRepository {
     );
     return { due: row!.due, oldestSeconds: Math.max(0, row!.oldest ?? 0) };
   }
-
-  private async insertAttempts(tx: Tx, records: readonly AttemptRecord[]): Promise<void> {
-    if (records.length === 0) return;
-    await tx.query(
-      `INSERT INTO delivery_attempts (client_id, delivery_id, attempt_number, status, error_code, error, provider_name,
-         provider_message_id, status_code, response_headers, response_body, response_time_ms, attempted_at)
-       SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[],
-         $8::text[], $9::smallint[], $10::jsonb[], $11::text[], $12::integer[], $13::timestamptz[])`,
-      [
-        records.map((r) => r.delivery.clientId),
-        records.map((r) => r.delivery.id),
-        records.map((r) => r.delivery.attempt),
-        records.map((r) => (r.outcome.result === 'sent' ? 'sent' : 'failed')),
-        records.map((r) => r.outcome.errorCode?.slice(0, 64) ?? null),
-        records.map((r) => r.outcome.error?.slice(0, 500) ?? null),
-        records.map((r) => r.outcome.providerName?.slice(0, 64) ?? null),
-        records.map((r) => r.outcome.providerMessageId?.slice(0, 255) ?? null),
-        records.map((r) => r.outcome.statusCode ?? null),
-        records.map((r) => (r.outcome.responseHeaders ? JSON.stringify(r.outcome.responseHeaders) : null)),
-        // PostgreSQL's text holds no NUL; what a receiver answers may.
-        records.map((r) => r.outcome.responseBody?.replaceAll('\0', '\uFFFD') ?? null),
-        records.map((r) => r.responseTimeMs),
-        records.map((r) => r.attemptedAt),
-      ],
-    );
-  }
 }
 
-/** Whether something was tried. */
-function counts({ outcome }: AttemptRecord): boolean {
-  return outcome.result !== 'deferred';
+function recordParams(records: readonly AttemptRecord[]): unknown[] {
+  return [
+    records.map((r) => r.delivery.clientId),
+    records.map((r) => r.delivery.id),
+    records.map((r) => r.delivery.leaseUntil),
+    records.map((r) => r.status),
+    // Whether something was tried.
+    records.map((r) => r.outcome.result !== 'deferred'),
+    records.map((r) => r.nextInMs),
+    records.map((r) => r.outcome.errorCode?.slice(0, 64) ?? null),
+    records.map((r) => r.outcome.error?.slice(0, 500) ?? null),
+    records.map((r) => r.delivery.attempt),
+    records.map((r) => (r.outcome.result === 'sent' ? 'sent' : 'failed')),
+    records.map((r) => r.outcome.providerName?.slice(0, 64) ?? null),
+    records.map((r) => r.outcome.providerMessageId?.slice(0, 255) ?? null),
+    records.map((r) => r.outcome.statusCode ?? null),
+    records.map((r) => (r.outcome.responseHeaders ? JSON.stringify(r.outcome.responseHeaders) : null)),
+    // PostgreSQL's text holds no NUL; what a receiver answers may.
+    records.map((r) => r.outcome.responseBody?.replaceAll('\0', '\uFFFD') ?? null),
+    records.map((r) => r.responseTimeMs),
+    records.map((r) => r.attemptedAt),
+  ];
 }
 
 function toLeased(row: ClaimRow): LeasedDelivery {

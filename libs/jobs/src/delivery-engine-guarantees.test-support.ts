@@ -112,6 +112,8 @@ async function claimAndDie(worker: Worker, handler: DeliveryHandler, leaseMs: nu
     cursors: new Map(),
     busy: new Map(),
     ended: [],
+    own: [],
+    ahead: new Map(),
   });
 }
 

@@ -16,8 +16,10 @@ import { DeliveriesRepository, type AttemptRecord, type LeasedDelivery } from '.
 import { DeliveryMetrics } from './delivery-metrics.js';
 import { DeliveryRecorder } from './delivery-recorder.js';
 import { InFlight } from './in-flight.js';
+import { Lanes } from './lanes.js';
 import { JOB_ENGINE, type JobEngine } from './job-engine.js';
-import { runAttempt } from './run-attempt.js';
+import { LoopLoad, Pace } from './pace.js';
+import { givenBack, runAttempt } from './run-attempt.js';
 
 /** What an engine is set to; tests set other values. */
 export interface EngineSettings {
@@ -47,6 +49,14 @@ const MAX_UNRECORDED = 1_024;
 /** Share of claims that let what has waited long go first, whatever its priority. At random, so that no rhythm of lanes
  * or tenants can miss it for ever. */
 const LOW_TURNS = 0.15;
+/** Share of the lease's margin for which a delivery may wait for its turn. */
+const HOLD_SHARE = 0.2;
+/** From so many in flight on, claims and records wait a moment for others to share them with. */
+const LIVELY = 8;
+/** How much a claim takes at most while the process has its hands full. */
+const YIELD_LIMIT = 64;
+/** How soon it looks again when there is more, and enough at hand for the moment. */
+const MORE_MS = 20;
 const DRAIN_MS = 18_000;
 const ABORTED_MS = 2_000;
 
@@ -58,6 +68,9 @@ const ABORTED_MS = 2_000;
 export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly handlers = new Map<string, DeliveryHandler>();
   private readonly flight = new InFlight();
+  private readonly lanes: Lanes;
+  private readonly pace = new Pace();
+  private readonly load = new LoopLoad();
   private readonly recorder: DeliveryRecorder;
   private readonly metrics: DeliveryMetrics;
   private readonly logger = new Logger('Deliveries');
@@ -68,6 +81,7 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
   private more = false;
   private after = NIL_ID;
   private timer: NodeJS.Timeout | undefined;
+  private holdTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly repository: DeliveriesRepository,
@@ -78,12 +92,14 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     metrics: Metrics,
     @Optional() @Inject(SETTINGS) private readonly settings: EngineSettings = ENGINE_SETTINGS,
   ) {
+    this.lanes = new Lanes(this.holdMs);
     this.metrics = new DeliveryMetrics(metrics, repository);
     this.recorder = new DeliveryRecorder(
       database,
       repository,
       (kind) => this.handlers.get(kind)!,
       (records, own) => this.recorded(records, own),
+      () => this.flight.size >= LIVELY,
     );
   }
 
@@ -106,6 +122,8 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     clearTimeout(this.timer);
     await this.engine.stop();
     await this.claiming;
+    clearTimeout(this.holdTimer);
+    for (const delivery of this.lanes.takeLate(true)) this.giveBack(delivery);
     if (!(await this.flight.empty(DRAIN_MS))) {
       this.flight.abortAll();
       await this.flight.empty(ABORTED_MS);
@@ -121,6 +139,10 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     }
     this.more = true;
     this.engine.announce();
+  }
+
+  private get holdMs(): number {
+    return this.settings.leaseMarginMs * HOLD_SHARE;
   }
 
   private room(): number {
@@ -145,8 +167,9 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     try {
       while (this.running && this.again) {
         this.again = false;
-        while (this.running && this.room() > 0 && (await this.claim()) > 0);
+        while (this.running && this.room() > 0 && (await this.claim()) > 0 && !this.isSupplied());
       }
+      if (this.more && this.isSupplied()) pauseMs = MORE_MS;
       if (this.running && this.flight.size === 0) pauseMs = (await this.repository.nextDueInMs()) ?? pauseMs;
     } catch (error) {
       this.again = false;
@@ -156,10 +179,18 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     this.timer = setTimeout(() => void this.look(), Math.min(Math.max(pauseMs, 5), lookEveryMs)).unref();
   }
 
+  /** Whether enough is at hand for the moment; lanes that run low make it look again. */
+  private isSupplied(): boolean {
+    return this.lanes.held >= YIELD_LIMIT / 2;
+  }
+
   private async claim(): Promise<number> {
+    const pauseMs = this.load.pauseMs();
+    await this.pace.turn(this.flight.size >= LIVELY, pauseMs);
+    if (!this.running) return 0;
     const { deliveries, after, more } = await this.repository.claim({
       handlers: [...this.handlers.values()],
-      limit: this.room(),
+      limit: Math.min(this.room(), pauseMs === undefined ? Infinity : YIELD_LIMIT),
       tenantLimit: this.settings.tenantConcurrency,
       leaseMarginMs: this.settings.leaseMarginMs,
       turn: Math.random() < LOW_TURNS ? Math.ceil(Math.random() * (PRIORITIES.length - 1)) : 0,
@@ -167,21 +198,57 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
       cursors: this.flight.cursors,
       busy: this.flight.byTenant,
       ended: this.flight.ended(),
+      own: this.flight.own(),
+      ahead: this.lanes.ahead(),
     });
+    this.pace.done(deliveries.length);
     this.after = after ?? NIL_ID;
     this.more = more;
-    for (const delivery of deliveries) void this.attempt(delivery);
+    for (const delivery of deliveries) {
+      this.flight.lease(delivery);
+      this.lanes.add(delivery, this.handlers.get(delivery.kind)!.laneConcurrency);
+      this.beginNext(delivery);
+    }
+    this.watchHeld();
     return deliveries.length;
+  }
+
+  private beginNext(of: LeasedDelivery): void {
+    const next = this.lanes.next(of);
+    if (next) void this.attempt(next);
   }
 
   /** Never rejects. */
   private async attempt(delivery: LeasedDelivery): Promise<void> {
     const handler = this.handlers.get(delivery.kind)!;
     const controller = this.flight.begin(delivery);
+    const started = performance.now();
     const record = await runAttempt(handler, delivery, controller, this.logger);
     this.flight.end(delivery);
+    this.lanes.ended(delivery, performance.now() - started);
     this.recorder.add(record);
-    if (this.more) void this.look();
+    this.giveBackLate();
+    this.beginNext(delivery);
+    if (this.more && this.lanes.isLow(delivery)) void this.look();
+  }
+
+  /** What has waited for its turn too long is left to whoever has room; its lease would not last for an attempt. */
+  private giveBackLate(): void {
+    for (const delivery of this.lanes.takeLate()) this.giveBack(delivery);
+  }
+
+  private watchHeld(): void {
+    if (this.holdTimer || this.lanes.held === 0) return;
+    this.holdTimer = setTimeout(() => {
+      this.holdTimer = undefined;
+      this.giveBackLate();
+      this.watchHeld();
+    }, this.holdMs).unref();
+  }
+
+  private giveBack(delivery: LeasedDelivery): void {
+    this.flight.end(delivery);
+    this.recorder.add(givenBack(this.handlers.get(delivery.kind)!, delivery));
   }
 
   private recorded(records: AttemptRecord[], own: ReadonlySet<AttemptRecord>): void {

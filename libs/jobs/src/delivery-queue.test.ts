@@ -37,6 +37,8 @@ describe('The queue of deliveries', () => {
       cursors: new Map(),
       busy: new Map(),
       ended: [],
+      own: [],
+      ahead: new Map(),
       ...fields,
     });
   }
@@ -197,7 +199,7 @@ describe('The queue of deliveries', () => {
         rows: await adder.database.run(async (tx) => {
           await tx.query('SET LOCAL enable_seqscan = on');
           await tx.query(
-            `SELECT claim_deliveries('{test}', '{64}', '{15000}', 64, 64, 0, '00000000-0000-0000-0000-000000000000', '{}', '{}', '{}', '{}', '{}')`,
+            `SELECT claim_deliveries('{test}', '{64}', '{15000}', 64, 64, 0, '00000000-0000-0000-0000-000000000000', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`,
           );
           return tx.query<{ n: number; seq: number }>(
             `SELECT sum(idx_tup_fetch + seq_tup_read) AS n, sum(seq_scan) AS seq FROM pg_stat_xact_user_tables WHERE relname LIKE 'deliver%'`,

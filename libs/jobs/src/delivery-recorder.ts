@@ -4,6 +4,7 @@ import { ApiError } from '#libs/common';
 import type { Database, Tx } from '#libs/database';
 import type { DeliveryHandler, SettledDelivery } from './delivery.js';
 import type { AttemptRecord, DeliveriesRepository } from './deliveries.repository.js';
+import { Pace } from './pace.js';
 import { nextStep } from './retry-policy.js';
 
 const MAX_BATCH = 256;
@@ -14,11 +15,13 @@ export type OnRecorded = (records: AttemptRecord[], own: ReadonlySet<AttemptReco
 
 /**
  * Writes down attempts that have ended, all that ended while the last record was written in one transaction, together
- * with what their handlers make of them. There is no timer, so a lone attempt is recorded at once.
+ * with what their handlers make of them. A lone attempt is recorded at once; while many are in flight, small records
+ * wait a few milliseconds for more to share a commit with.
  */
 export class DeliveryRecorder {
   private waiting: AttemptRecord[] = [];
   private writing: Promise<void> | undefined;
+  private readonly pace = new Pace();
   private readonly logger = new Logger('Deliveries');
 
   constructor(
@@ -26,6 +29,7 @@ export class DeliveryRecorder {
     private readonly repository: DeliveriesRepository,
     private readonly handlerOf: (kind: string) => DeliveryHandler,
     private readonly onRecorded: OnRecorded,
+    private readonly isLively: () => boolean,
   ) {}
 
   /** Attempts that wait for the next record. */
@@ -46,7 +50,11 @@ export class DeliveryRecorder {
 
   private async write(): Promise<void> {
     while (this.waiting.length > 0) {
-      await this.store(this.waiting.splice(0, MAX_BATCH));
+      // The next of an order key waits for the record of the one before.
+      await this.pace.turn(this.isLively() && this.waiting.every(({ delivery }) => delivery.orderKey === null));
+      const batch = this.waiting.splice(0, MAX_BATCH);
+      await this.store(batch);
+      this.pace.done(batch.length);
     }
   }
 

@@ -5,32 +5,42 @@ const MAX_CURSORS = 1_000;
 /** Why an attempt was aborted: not its own fault. */
 export class StoppingError extends Error {}
 
-/** What this process has leased: attempts that run, and attempts that have ended and wait for their record. */
+/**
+ * What this process has leased: deliveries that wait for their turn, attempts that run, and attempts that have ended and
+ * wait for their record.
+ */
 export class InFlight {
-  /** Attempts that run, by tenant. */
+  /** Deliveries that wait for their turn or run, by tenant. */
   readonly byTenant = new Map<string, number>();
   /** The lane served last, by tenant. */
   readonly cursors = new Map<string, string>();
+  private readonly leased = new Set<LeasedDelivery>();
   private readonly running = new Map<LeasedDelivery, AbortController>();
   private readonly unrecorded = new Set<LeasedDelivery>();
   private readonly waiting = new Set<() => void>();
 
-  /** Attempts that run. */
+  /** Deliveries that wait for their turn or run. */
   get size(): number {
-    return this.running.size;
+    return this.leased.size;
+  }
+
+  lease(delivery: LeasedDelivery): void {
+    this.leased.add(delivery);
+    this.byTenant.set(delivery.clientId, (this.byTenant.get(delivery.clientId) ?? 0) + 1);
+    this.cursors.delete(delivery.clientId);
+    this.cursors.set(delivery.clientId, delivery.lane);
+    if (this.cursors.size > MAX_CURSORS) this.cursors.delete(this.cursors.keys().next().value!);
   }
 
   begin(delivery: LeasedDelivery): AbortController {
     const controller = new AbortController();
     this.running.set(delivery, controller);
-    this.byTenant.set(delivery.clientId, (this.byTenant.get(delivery.clientId) ?? 0) + 1);
-    this.cursors.delete(delivery.clientId);
-    this.cursors.set(delivery.clientId, delivery.lane);
-    if (this.cursors.size > MAX_CURSORS) this.cursors.delete(this.cursors.keys().next().value!);
     return controller;
   }
 
+  /** The attempt has ended, or will not begin. */
   end(delivery: LeasedDelivery): void {
+    this.leased.delete(delivery);
     this.running.delete(delivery);
     decrement(this.byTenant, delivery.clientId);
     this.unrecorded.add(delivery);
@@ -39,6 +49,11 @@ export class InFlight {
 
   recorded(delivery: LeasedDelivery): void {
     this.unrecorded.delete(delivery);
+  }
+
+  /** Deliveries that wait for their turn or run. */
+  own(): string[] {
+    return Array.from(this.leased, ({ id }) => id);
   }
 
   /** Deliveries whose attempt has ended and is not recorded yet. */

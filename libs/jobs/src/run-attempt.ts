@@ -26,6 +26,13 @@ export async function runAttempt(
   };
 }
 
+/** What is recorded of a delivery that was leased and did not have its turn: nothing was tried, and it can go at once. */
+export function givenBack({ policy }: DeliveryHandler, delivery: LeasedDelivery): AttemptRecord {
+  const outcome = { result: 'deferred', retryAfterMs: 0 } as const;
+  const next = nextStep(policy, delivery.step, delivery.attempt, outcome);
+  return { delivery, outcome, ...next, responseTimeMs: 0, attemptedAt: new Date() };
+}
+
 async function attemptInTime(
   handler: DeliveryHandler,
   delivery: LeasedDelivery,

@@ -24,7 +24,8 @@ export class EndpointHealthRepository {
    * An endpoint that merely works is written once a second at most: every process would queue for its row otherwise.
    */
   record(tx: Tx, results: EndpointResult[]): Promise<(WebhookRow & { client_id: string })[]> {
-    return tx.query(
+    return tx.prepared(
+      'endpoint-health',
       `WITH results AS MATERIALIZED (
          SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::boolean[], $5::integer[], $6::timestamptz[],
            $7::boolean[]) AS x (client_id, id, last_at, succeeded, failures, first_failure_at, gone)

@@ -30,7 +30,7 @@ CREATE INDEX deliveries_lane_idx ON deliveries (client_id, lane, id) WHERE kind 
 // One claim at a time over all processes: limits and order keys are then exact, and a claim is a few milliseconds. Each
 // statement of the function sees what was committed when it starts, so the lock comes first. A claim that is lost with
 // the database is due again like any other, so its commit does not wait for the disk.
-const CLAIM = `
+export const CLAIM_DELIVERIES = `
 CREATE FUNCTION claim_deliveries(
   p_kinds text[], p_lane_limits integer[], p_lease_ms integer[],
   p_limit integer, p_tenant_limit integer, p_turn integer, p_after uuid,
@@ -214,7 +214,7 @@ CREATE INDEX deliveries_due_idx ON deliveries (client_id, lane, priority, next_a
 export class DeliveryClaims1764000300000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(TABLE);
-    await runner.query(CLAIM);
+    await runner.query(CLAIM_DELIVERIES);
   }
 
   async down(runner: QueryRunner): Promise<void> {
