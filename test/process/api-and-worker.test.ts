@@ -6,7 +6,7 @@ import { it } from 'node:test';
 import { Webhook } from 'standardwebhooks';
 import { call } from '../support/api.js';
 import { BuiltServer, freePort } from '../support/built-server.js';
-import { startChild } from '../support/child.js';
+import { startChild, type Child } from '../support/child.js';
 import { until } from '../support/concurrency.js';
 import { HttpSink } from '../support/http-sink.js';
 import { anOwnDatabase } from '../support/own-database.js';
@@ -25,9 +25,9 @@ it('an API that runs no jobs and a worker deliver mails and webhooks together', 
     EGRESS_ALLOWED_CIDRS: '127.0.0.0/8',
   };
   const server = new BuiltServer(await freePort(), { ...env, JOBS: 'off' });
-  let worker: ReturnType<typeof startChild> | undefined;
+  const workers: Child[] = [];
   t.after(async () => {
-    await Promise.all([server.kill(), worker?.kill(), smtp.stop(), http.stop()]);
+    await Promise.all([server.kill(), ...workers.map((one) => one.kill()), smtp.stop(), http.stop()]);
     await own.drop();
     rmSync(dataDir, { recursive: true, force: true });
   });
@@ -44,7 +44,8 @@ it('an API that runs no jobs and a worker deliver mails and webhooks together', 
   const { id } = await post('/notifications', mail, key);
   const status = async () => (await call(`${server.url}/api/v1/notifications/${id}`, 'GET', { key })).body.data.status;
   assert.equal(await status(), 'pending', 'nothing is delivered by a process without jobs');
-  worker = startChild('apps/worker/src/main.js', env);
+  const worker = startChild('apps/worker/src/main.js', env);
+  workers.push(worker);
   await until('the mail is sent', async () => (await status()) === 'sent');
   await until('the webhook is told', () => http.at('/hook').length > 0);
   const [told, ...more] = http.at('/hook');

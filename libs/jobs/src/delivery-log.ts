@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { ListQueryDto, Page } from '#libs/common';
-import { addDateRange, Conditions, Database, listPage, type Sql } from '#libs/database';
+import { Database, type Sql } from '#libs/database';
 import type { DeliveryStatus } from './delivery.js';
 
 /** What became of a delivery. */
@@ -41,12 +40,6 @@ export interface DeliveryWithAttempts extends DeliveryRecord {
   attempts: AttemptEntry[];
 }
 
-/** Filters of a lane's list. */
-export interface DeliveryFilter {
-  status?: string;
-  subject?: string;
-}
-
 const COLUMNS = `d.id, d.kind, d.source_id AS "sourceId", d.lane, d.target, d.subject, d.status,
   d.attempt_count AS "attemptCount", CASE WHEN d.stage <> 'leased' THEN d.next_attempt_at END AS "nextAttemptAt",
   d.error_code AS "errorCode", d.error, d.created_at AS "createdAt", d.finished_at AS "finishedAt"`;
@@ -79,37 +72,6 @@ export class DeliveryLog {
     return (await this.withAttempts(this.database, clientId, found))[0];
   }
 
-  /** A page of the deliveries of one kind in one lane, sorted by `created_at`. For the kind webhook an index holds the order. */
-  page(
-    clientId: string,
-    kind: string,
-    lane: string,
-    query: ListQueryDto & { sort?: 'created_at' },
-    { status, subject }: DeliveryFilter = {},
-  ): Promise<Page<DeliveryRecord>> {
-    const where = new Conditions()
-      .add('d.client_id = ?', clientId)
-      // Written out, so that the partial index of the kind is seen to fit.
-      .add(kind === 'webhook' ? `d.kind = 'webhook'` : 'd.kind = ?', ...(kind === 'webhook' ? [] : [kind]))
-      .add('d.lane = ?', lane)
-      .when(status, 'd.status = ?')
-      .when(subject, 'd.subject = ?');
-    addDateRange(where, 'd.created_at', query);
-    return listPage<DeliveryRecord, DeliveryRecord>(
-      this.database,
-      query,
-      // Ids are made in time order, so theirs is the order of creation.
-      {
-        select: COLUMNS,
-        from: 'deliveries d',
-        where,
-        sorts: { created_at: { sql: 'd.id', type: 'uuid' } },
-        id: 'd.id',
-      },
-      toRecord,
-    );
-  }
-
   private async withAttempts(sql: Sql, clientId: string, found: DeliveryRecord[]): Promise<DeliveryWithAttempts[]> {
     if (found.length === 0) return [];
     const attempts = await sql.query<AttemptEntry & { deliveryId: string }>(
@@ -121,9 +83,4 @@ export class DeliveryLog {
     for (const { deliveryId, ...attempt } of attempts) byDelivery.get(deliveryId)!.push(attempt);
     return found.map((record) => ({ ...record, attempts: byDelivery.get(record.id)! }));
   }
-}
-
-function toRecord(row: DeliveryRecord): DeliveryRecord {
-  const { sort_key: _sort, id_key: _id, ...record } = row as DeliveryRecord & { sort_key: unknown; id_key: unknown };
-  return record;
 }

@@ -81,7 +81,7 @@ export class NotificationSourceRepository {
   ): Promise<{ exists: boolean; inRoom: boolean }> {
     const [row] = await this.database.query<{ exists: boolean; in_room: boolean }>(
       `WITH reader AS (
-         SELECT u.id FROM users u WHERE u.client_id = $1 AND u.id = $3 AND u.deleted_at IS NULL FOR KEY SHARE
+         SELECT u.id FROM users u WHERE u.client_id = $1 AND u.id = $3 AND u.deleted_at IS NULL FOR SHARE
        ), filled AS (
          INSERT INTO notification_inbox (client_id, user_id, notification_id, created_at)
          SELECT n.client_id, r.id, n.id, n.created_at FROM notifications n, reader r WHERE n.client_id = $1 AND n.id = $2

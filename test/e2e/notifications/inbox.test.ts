@@ -20,6 +20,28 @@ describe('A socket notification, with nobody online', () => {
   };
   const ids = (rows: { id: string }[]) => rows.map(({ id }) => id);
 
+  it('finds no inbox of a user who is being deleted that moment', async () => {
+    const { database } = notifier.api;
+    const user = await aUser(notifier.tenant);
+    const id = await database.run(async (tx) => {
+      await tx.query(`UPDATE users SET deleted_at = now() WHERE client_id = $1 AND id = $2`, [
+        notifier.tenant.id,
+        user.id,
+      ]);
+      const created = await tell({ user_ids: [user.id] });
+      await until('the delivery waits for the deletion, or does not', async () => {
+        const [row] = await database.query<{ n: number }>(
+          `SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        return row!.n > 0 || (await readNotification(notifier.tenant, created.id)).status === 'sent';
+      });
+      return created.id as string;
+    });
+    assert.equal((await untilStatus(notifier.tenant, id, 'failed', 'sent')).error_code, 'USER_GONE');
+    const rows = await database.query('SELECT 1 FROM notification_inbox WHERE notification_id = $1', [id]);
+    assert.equal(rows.length, 0);
+  });
+
   it('is in the inbox of each user it names, and of nobody else', async () => {
     const [jane, john, other] = [
       await aUser(notifier.tenant),
