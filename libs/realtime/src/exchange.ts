@@ -46,7 +46,7 @@ export class Exchange implements BrokerListener, OnModuleInit, OnApplicationShut
   clientWord(word: ClientWord): void {
     const frame = unwire(word.frame);
     if (word.kind === 'joined') this.channels.offer(word.clientId, word.roomId, frame);
-    else if (word.kind === 'presence') this.presence.pass(word.clientId, word.roomIds, frame, word.exceptUserId);
+    else if (word.kind === 'presence') this.presence.hear(word.clientId, word.roomIds, frame, word.exceptUserId);
     else this.toUsers(word.clientId, word.userIds, frame);
   }
 

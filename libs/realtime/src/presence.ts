@@ -5,7 +5,7 @@ import { Channels, wire } from './channels.js';
 import type { Connection } from './connection.js';
 import { Connections } from './connections.js';
 import { serverFrame } from './frames.js';
-import { SHARED_STATE, type SharedState } from './shared-state.js';
+import { SHARED_STATE, type SharedState, type StateListener } from './shared-state.js';
 import { Sources } from './sources.js';
 import { Timings } from './timings.js';
 
@@ -14,8 +14,11 @@ export const MAX_COMPANIONS = 1_000;
 
 /** Who is online: from a user's first socket anywhere until some seconds after the last. */
 @Injectable()
-export class Presence {
+export class Presence implements StateListener {
   private readonly leaving = new Map<string, NodeJS.Timeout>();
+  /** By tenant, who somebody here was told is online in another process. */
+  private readonly elsewhere = new Map<string, Set<string>>();
+  private recount: NodeJS.Timeout | undefined;
 
   constructor(
     @Inject(SHARED_STATE) private readonly state: SharedState,
@@ -25,9 +28,33 @@ export class Presence {
     private readonly sources: Sources,
     private readonly timings: Timings,
   ) {
-    this.state.onAbandoned((clientId, userIds) => {
-      for (const userId of userIds) void this.tellOffline(clientId, userId);
-    });
+    this.state.listen(this);
+  }
+
+  abandoned(clientId: string, userIds: string[]): void {
+    for (const userId of userIds) void this.tellOffline(clientId, userId);
+  }
+
+  revived(clientId: string, userIds: string[]): void {
+    void this.sources.rooms
+      .roomsOf(clientId, userIds)
+      .then((rooms) => {
+        for (const [userId, own] of rooms) {
+          if (this.connections.hasUser(userId))
+            this.tellOnline(
+              clientId,
+              userId,
+              own.map(({ roomId }) => roomId),
+            );
+        }
+      })
+      .catch(() => undefined);
+  }
+
+  /** Once every process that lives has said again who is there, those who are missing have gone. */
+  forgotten(): void {
+    clearTimeout(this.recount);
+    this.recount = setTimeout(() => void this.mourn().catch(() => undefined), this.timings.deadAfterMs);
   }
 
   /** A socket of the user is there; answers whether that is news. */
@@ -53,6 +80,7 @@ export class Presence {
 
   /** Nobody is told of those who may come back to another process. */
   stop(): void {
+    clearTimeout(this.recount);
     for (const timer of this.leaving.values()) clearTimeout(timer);
     this.leaving.clear();
   }
@@ -78,11 +106,33 @@ export class Presence {
 
   /** Who of those who share a room with the user is online, the user included. */
   async companions(clientId: string, userId: string): Promise<string[]> {
-    return this.among(clientId, await this.sources.rooms.companionsOf(clientId, userId, MAX_COMPANIONS));
+    const online = await this.among(clientId, await this.sources.rooms.companionsOf(clientId, userId, MAX_COMPANIONS));
+    for (const companion of online) this.note(clientId, companion, true);
+    return online;
   }
 
-  /** What another process says of someone. */
-  pass(clientId: string, roomIds: string[], frame: EncodedFrame, exceptUserId: string): void {
+  /** What another process says of someone, for those here and for later. */
+  hear(clientId: string, roomIds: string[], frame: EncodedFrame, userId: string): void {
+    const { data } = JSON.parse(frame.json) as { data: { status: string } };
+    this.note(clientId, userId, data.status === 'online');
+    this.pass(clientId, roomIds, frame, userId);
+  }
+
+  /** Nobody of the tenant is here who could have been told anything. */
+  forgetClient(clientId: string): void {
+    this.elsewhere.delete(clientId);
+  }
+
+  /** Keeps whom somebody here was told of; alone, nobody can be elsewhere. */
+  private note(clientId: string, userId: string, online: boolean): void {
+    const users = this.elsewhere.get(clientId);
+    if (!online) users?.delete(userId);
+    else if (users) users.add(userId);
+    else if (this.broker.shared && this.connections.hasClient(clientId))
+      this.elsewhere.set(clientId, new Set([userId]));
+  }
+
+  private pass(clientId: string, roomIds: string[], frame: EncodedFrame, exceptUserId: string): void {
     const bundle = new Bundle([frame]);
     const told = new Set<Connection>();
     for (const roomId of roomIds) {
@@ -90,6 +140,21 @@ export class Presence {
         if (connection.principal.userId === exceptUserId || !connection.welcomed || told.has(connection)) continue;
         told.add(connection);
         connection.enqueue(bundle);
+      }
+    }
+  }
+
+  /** Every process tells its own sockets only: each knows whom it has told. */
+  private async mourn(): Promise<void> {
+    for (const [clientId, users] of this.elsewhere) {
+      const online = await this.state.online(clientId);
+      const gone = [...users].filter((userId) => !online.has(userId));
+      if (gone.length === 0) continue;
+      const rooms = await this.sources.rooms.roomsOf(clientId, gone);
+      for (const userId of gone) {
+        this.note(clientId, userId, false);
+        const roomIds = rooms.get(userId)?.map(({ roomId }) => roomId) ?? [];
+        this.pass(clientId, roomIds, presenceFrame(userId, 'offline', new Date()), userId);
       }
     }
   }
@@ -107,8 +172,9 @@ export class Presence {
   }
 
   private tell(clientId: string, userId: string, roomIds: string[], status: 'online' | 'offline', at: Date): void {
+    if (status === 'offline') this.note(clientId, userId, false);
     if (roomIds.length === 0) return;
-    const frame = serverFrame('presence', { user_id: userId, status, last_seen_at: at.toISOString() });
+    const frame = presenceFrame(userId, status, at);
     this.pass(clientId, roomIds, frame, userId);
     this.broker.say({ kind: 'presence', clientId, roomIds, frame: wire(frame), exceptUserId: userId });
   }
@@ -117,4 +183,8 @@ export class Presence {
   private async seen(clientId: string, userId: string, at: Date): Promise<void> {
     await this.sources.rooms.seen(clientId, userId, at).catch(() => undefined);
   }
+}
+
+function presenceFrame(userId: string, status: 'online' | 'offline', at: Date): EncodedFrame {
+  return serverFrame('presence', { user_id: userId, status, last_seen_at: at.toISOString() });
 }

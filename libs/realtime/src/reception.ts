@@ -62,7 +62,10 @@ export class Reception {
     const { clientId, userId, id } = connection.principal;
     const last = this.connections.remove(connection);
     this.state.release(clientId, id);
-    if (last) this.broker.unwatchClient(clientId);
+    if (last) {
+      this.broker.unwatchClient(clientId);
+      this.presence.forgetClient(clientId);
+    }
     if (connection.present) this.leave(clientId, userId!);
   }
 

@@ -1,11 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { redisOptions } from './redis-broker.js';
-import { LocalState, totalOf, type Admittance, type SharedState, type SocketLimits } from './shared-state.js';
+import {
+  LocalState,
+  totalOf,
+  type Admittance,
+  type SharedState,
+  type SocketLimits,
+  type StateListener,
+} from './shared-state.js';
 import type { Timings } from './timings.js';
 
 const PREFIX = 'chatapi:sockets';
 const PROCESSES = `${PREFIX}:processes`;
+/** How long it is remembered that a process was taken for dead. */
+const BURIED_SECONDS = 86_400;
 
 // Redis' own clock, so that processes whose clocks differ agree on who is alive.
 const NOW = `local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000)`;
@@ -50,10 +59,13 @@ local dead = redis.call('ZRANGEBYSCORE', '${PROCESSES}', '-inf', now - tonumber(
 if #dead == 0 then return false end
 redis.call('ZREM', '${PROCESSES}', dead[1])
 redis.call('DEL', '${PREFIX}:counts:' .. dead[1])
+redis.call('SET', '${PREFIX}:buried:' .. dead[1], 1, 'EX', ${BURIED_SECONDS})
 return dead[1]`;
 
-// ARGV: pid, milliseconds the beat is set back. Answers whether this process was unknown.
-const BEAT = `${NOW} return redis.call('ZADD', '${PROCESSES}', now - tonumber(ARGV[2]), ARGV[1])`;
+// ARGV: pid, milliseconds the beat is set back. Answers 0 when the process was known, 1 when not, 2 when it was buried alive.
+const BEAT = `${NOW}
+if redis.call('ZADD', '${PROCESSES}', now - tonumber(ARGV[2]), ARGV[1]) == 0 then return 0 end
+return 1 + redis.call('DEL', '${PREFIX}:buried:' .. ARGV[1])`;
 
 type Script = (...args: (string | number)[]) => Promise<unknown>;
 
@@ -66,7 +78,8 @@ export class RedisState implements SharedState {
   private readonly local: LocalState;
   private readonly redis: Redis;
   private timer: NodeJS.Timeout | undefined;
-  private readonly listeners: ((clientId: string, userIds: string[]) => void)[] = [];
+  private known = false;
+  private readonly listeners: StateListener[] = [];
 
   constructor(
     url: string,
@@ -142,14 +155,19 @@ export class RedisState implements SharedState {
     }
   }
 
-  onAbandoned(listener: (clientId: string, userIds: string[]) => void): void {
+  listen(listener: StateListener): void {
     this.listeners.push(listener);
   }
 
   /** Says that this process lives; to a Redis that does not know it, also what it holds. */
   private async beat(): Promise<void> {
     try {
-      if ((await this.run('beat', this.pid, 0)) === 1) await this.register();
+      const verdict = await this.run('beat', this.pid, 0);
+      if (verdict === 0) return;
+      await this.register();
+      if (verdict === 2) for (const [clientId, users] of this.local.users) this.revived(clientId, [...users]);
+      else if (this.known) for (const listener of this.listeners) listener.forgotten();
+      this.known = true;
     } catch {
       // The next beat, or the next connection, tries again.
     }
@@ -177,13 +195,17 @@ export class RedisState implements SharedState {
         await this.redis.del(key);
         const online = await this.online(clientId);
         const gone = users.filter((user) => !online.has(user));
-        if (gone.length > 0) for (const listener of this.listeners) listener(clientId, gone);
+        if (gone.length > 0) for (const listener of this.listeners) listener.abandoned(clientId, gone);
       }
       await this.redis.del(`${PREFIX}:clients:${pid}`);
       await this.bury();
     } catch {
       // Redis went away meanwhile: whoever is told offline late is offline all the same.
     }
+  }
+
+  private revived(clientId: string, userIds: string[]): void {
+    for (const listener of this.listeners) listener.revived(clientId, userIds);
   }
 
   private scoped(script: string, ...args: (string | number)[]): Promise<unknown> {

@@ -15,8 +15,18 @@ export interface SharedState {
   depart(clientId: string, userId: string): Promise<boolean>;
   /** Everyone of a tenant who is online. */
   online(clientId: string): Promise<ReadonlySet<string>>;
-  /** Hears of users who were online in a process that died, and are nowhere now. */
-  onAbandoned(listener: (clientId: string, userIds: string[]) => void): void;
+  /** Hears of what happens to other processes, and to what they share. */
+  listen(listener: StateListener): void;
+}
+
+/** Who must be told something when processes die, stall or forget. */
+export interface StateListener {
+  /** Users who were online in a process that died, and are nowhere now. */
+  abandoned(clientId: string, userIds: string[]): void;
+  /** Users of this process who were said to be gone, because it had not been heard of for too long. */
+  revived(clientId: string, userIds: string[]): void;
+  /** What was shared is lost: a process that died just before is not mourned by itself. */
+  forgotten(): void;
 }
 
 /** Injection token of the {@link SharedState}. */
@@ -74,7 +84,7 @@ export class LocalState implements SharedState {
     return Promise.resolve(this.users.get(clientId) ?? new Set());
   }
 
-  onAbandoned(): void {
+  listen(): void {
     // No other process can die.
   }
 

@@ -50,10 +50,11 @@ export class Subscriptions {
     }
   }
 
-  /** Stops hearing the room; a user's membership does not begin it again. */
+  /** Stops hearing the room; a user's membership does not begin it again. Of rooms not heard nothing is kept. */
   unsubscribe(connection: Connection, roomId: string): void {
     const channel = this.channels.get(connection.principal.clientId, roomId);
-    if (channel?.has(connection)) channel.leave(connection);
+    if (!channel?.has(connection)) return;
+    channel.leave(connection);
     if (connection.principal.userId !== undefined) (connection.muted ??= new Set()).add(roomId);
   }
 

@@ -4,6 +4,7 @@ import { connect as dial } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { io } from 'socket.io-client';
 import { WebSocket } from 'ws';
+import { newId } from '#libs/common';
 import { Timings } from '#libs/realtime';
 import {
   aMessage,
@@ -15,6 +16,7 @@ import {
   type TestTenant,
   type TestUser,
 } from '../../support/api.js';
+import { Connections } from '../../../libs/realtime/src/connections.js';
 import { until } from '../../support/concurrency.js';
 import { aSocket, closeSockets, connect, WAYS, type TestFrame } from '../../support/sockets.js';
 
@@ -225,6 +227,17 @@ describe('Defence', () => {
       await until('the end of the transport', () => closed);
     }
     await (await aSocket(api.url, 'socketio', anna.key)).ask('ping');
+  });
+
+  it('keeps nothing of rooms a socket unsubscribes from without hearing them', async () => {
+    const user = await aUser(tenant);
+    const own = await aRoom(tenant, user);
+    const socket = await aSocket(api.url, 'websocket', user.key);
+    const [connection] = api.app.get(Connections).ofUser(tenant.id, user.id);
+    await Promise.all(Array.from({ length: 20 }, () => socket.ask('unsubscribe', { room_id: newId() })));
+    assert.equal(connection!.muted, undefined);
+    await socket.ask('unsubscribe', { room_id: own });
+    assert.deepEqual([...connection!.muted!], [own]);
   });
 
   it('survives what is no command', async () => {
