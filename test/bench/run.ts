@@ -20,7 +20,7 @@ const benches: Record<string, () => Promise<void>> = {
   deliveries: () => benchDeliveries(Math.min(rounds, 3), seconds, positionals[1]),
   messages: () => benchMessages(rounds, seconds),
   engine: benchEngine,
-  webhooks: () => benchWebhooks(rounds, seconds),
+  webhooks: () => benchWebhooks(rounds, seconds, positionals[1]),
   fanout: () => benchFanout(Number(values.receivers), rounds, seconds * 1000),
 };
 const bench = benches[positionals[0] ?? ''];

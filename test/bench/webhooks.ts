@@ -233,17 +233,18 @@ async function sendsWithWebhook(bench: Bench, webhooks: Webhooks, rounds: number
   }
 }
 
-/** Prints the three tables; ends what it started in every case. */
-export async function benchWebhooks(rounds: number, seconds: number): Promise<void> {
+/** Prints the three tables, or one: throughput, latency, sends. Ends what it started in every case. */
+export async function benchWebhooks(rounds: number, seconds: number, part?: string): Promise<void> {
+  const wants = (name: string): boolean => part === undefined || part === name;
   const bench = new Bench();
   const webhooks = new Webhooks(bench);
   try {
     await bench.start();
     await webhooks.start();
-    console.log(`\n\`npm run bench -- webhooks --rounds ${rounds} --seconds ${seconds}\`\n`);
-    await throughput(webhooks, rounds);
-    await latency(webhooks);
-    await sendsWithWebhook(bench, webhooks, rounds, seconds);
+    console.log(`\n\`npm run bench -- webhooks${part ? ` ${part}` : ''} --rounds ${rounds} --seconds ${seconds}\`\n`);
+    if (wants('throughput')) await throughput(webhooks, rounds);
+    if (wants('latency')) await latency(webhooks);
+    if (wants('sends')) await sendsWithWebhook(bench, webhooks, rounds, seconds);
   } finally {
     await webhooks.stop();
     await bench.stop();

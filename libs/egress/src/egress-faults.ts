@@ -60,3 +60,8 @@ export function egressError(error: unknown): EgressError {
   }
   return new EgressError('EGRESS_BROKEN', WORDS.EGRESS_BROKEN, { cause: error });
 }
+
+/** The target took longer than it was given. */
+export function timedOut(): EgressError {
+  return new EgressError('EGRESS_TIMEOUT', WORDS.EGRESS_TIMEOUT);
+}

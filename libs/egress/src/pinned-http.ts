@@ -1,7 +1,8 @@
 import type { LookupFunction, Socket } from 'node:net';
-import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { Agent, buildConnector } from 'undici';
 import { EgressHttp, type EgressRequest, type EgressResponse } from './egress.js';
-import { egressError } from './egress-faults.js';
+import { egressError, timedOut } from './egress-faults.js';
+import { HttpExchange } from './http-exchange.js';
 import type { ResolvingGuard } from './resolving-guard.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -45,33 +46,28 @@ export class PinnedHttp extends EgressHttp {
 
   async request(request: EgressRequest): Promise<EgressResponse> {
     const url = this.guard.checkUrl(request.url);
-    const started = performance.now();
-    const timeout = AbortSignal.timeout(request.timeoutMs);
-    const signal = request.signal ? AbortSignal.any([timeout, request.signal]) : timeout;
+    const { maxResponseBytes, statusDecides = false, signal } = request;
+    const exchange = new HttpExchange({ maxResponseBytes, statusDecides });
+    const cutOff = (): void => exchange.cutOff(signal!.reason as Error);
+    // One clock over the whole exchange, so that a byte a second does not hold it open.
+    const timer = setTimeout(() => exchange.cutOff(timedOut()), request.timeoutMs);
+    signal?.addEventListener('abort', cutOff);
     try {
-      const answer = await cutOffBy(signal, this.send(url, request, signal));
-      const { statusCode: status, headers } = answer;
-      const read = request.statusDecides
-        ? await readUpTo(answer.body, request.maxResponseBytes, true)
-        : await cutOffBy(signal, readUpTo(answer.body, request.maxResponseBytes, false));
-      return { status, headers: flat(headers), ...read, timeMs: Math.round(performance.now() - started) };
+      if (signal?.aborted) cutOff();
+      else this.send(url, request, exchange);
+      return await exchange.answered;
     } catch (error) {
       throw egressError(error);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', cutOff);
     }
   }
 
-  private send(url: URL, request: EgressRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    return this.agent.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: request.method,
-      headers: request.headers,
-      body: request.body ?? null,
-      signal,
-      // One clock over the whole exchange, so that a byte a second does not hold it open.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+  private send(url: URL, request: EgressRequest, exchange: HttpExchange): void {
+    const { method, headers, body = null } = request;
+    const options = { origin: url.origin, path: url.pathname + url.search, method, headers, body };
+    this.agent.dispatch({ ...options, headersTimeout: 0, bodyTimeout: 0 }, exchange);
   }
 
   /** Cuts every connection. */
@@ -102,53 +98,4 @@ export class PinnedHttp extends EgressHttp {
       );
     };
   }
-}
-
-/** The work, or the signal's reason. undici heeds a signal only once it is connected; then it sends nothing. */
-async function cutOffBy<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  let cutOff = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    cutOff = () => reject(signal.reason as Error);
-    if (signal.aborted) cutOff();
-    else signal.addEventListener('abort', cutOff);
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', cutOff);
-  }
-}
-
-/**
- * Reads the first `max` bytes; leaving the loop early ends the connection, so the rest is never received. `lenient`: what
- * breaks or comes too late is cut off as well.
- */
-async function readUpTo(
-  body: Dispatcher.ResponseData['body'],
-  max: number,
-  lenient: boolean,
-): Promise<{ body: Buffer; truncated: boolean }> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const part of body as AsyncIterable<Buffer>) {
-      const rest = max - size;
-      if (part.length > rest) {
-        parts.push(part.subarray(0, rest));
-        return { body: Buffer.concat(parts), truncated: true };
-      }
-      parts.push(part);
-      size += part.length;
-    }
-  } catch (error) {
-    if (!lenient) throw error;
-    return { body: Buffer.concat(parts), truncated: true };
-  }
-  return { body: Buffer.concat(parts), truncated: false };
-}
-
-function flat(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
-  );
 }

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { EgressError, type EgressGuard } from './egress.js';
-import { egressError } from './egress-faults.js';
+import { type EgressGuard } from './egress.js';
+import { egressError, timedOut } from './egress-faults.js';
 
 /**
  * A TCP connection to a checked address of a host, for protocols other than HTTP. TLS on top of it must be asked for
@@ -15,7 +15,7 @@ export async function connectPinned(
   const started = Date.now();
   const addresses = await guard.resolve(host);
   const rest = timeoutMs - (Date.now() - started);
-  if (rest <= 0) throw new EgressError('EGRESS_TIMEOUT', 'The target did not answer in time');
+  if (rest <= 0) throw timedOut();
   const socket = connect({
     host: addresses.length === 1 ? addresses[0]!.address : addresses[0]!.host,
     port,
@@ -28,10 +28,7 @@ export async function connectPinned(
   });
   // Whoever takes the socket over hears its errors too; until then nobody would, and that ends the process.
   socket.on('error', () => undefined);
-  const timer = setTimeout(
-    () => socket.destroy(new EgressError('EGRESS_TIMEOUT', 'The target did not answer in time')),
-    rest,
-  );
+  const timer = setTimeout(() => socket.destroy(timedOut()), rest);
   try {
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     return socket;

@@ -204,6 +204,7 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     this.pace.done(deliveries.length);
     this.after = after ?? NIL_ID;
     this.more = more;
+    for (const [kind, leased] of byKind(deliveries)) this.handlers.get(kind)!.leased?.(leased);
     for (const delivery of deliveries) {
       this.flight.lease(delivery);
       this.lanes.add(delivery, this.handlers.get(delivery.kind)!.laneConcurrency);
@@ -262,4 +263,14 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
       r.delivery.orderKey !== null || (r.nextInMs ?? Infinity) < this.settings.lookEveryMs;
     if (records.some(soon) || (this.more && this.flight.size === 0)) void this.look();
   }
+}
+
+function byKind(deliveries: readonly LeasedDelivery[]): Map<string, LeasedDelivery[]> {
+  const groups = new Map<string, LeasedDelivery[]>();
+  for (const delivery of deliveries) {
+    const group = groups.get(delivery.kind);
+    if (group) group.push(delivery);
+    else groups.set(delivery.kind, [delivery]);
+  }
+  return groups;
 }

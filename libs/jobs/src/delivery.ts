@@ -90,6 +90,8 @@ export interface DeliveryHandler {
   laneConcurrency: number;
   /** Longest an attempt may take; the lease is this and a margin. */
   timeoutMs: number;
+  /** These have just been leased, together: what their attempts will read can be read for all at once. Must not throw. */
+  leased?(deliveries: readonly ClaimedDelivery[]): void;
   /** One attempt. What it throws is a defect: logged, and tried again as `retry`. */
   attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<AttemptOutcome>;
   /** In the transaction that records the attempts: what else follows (counters, statuses, facts). */

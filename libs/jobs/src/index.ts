@@ -6,3 +6,4 @@ export * from './scheduled-job.entity.js';
 export * from './delivery.entity.js';
 export * from './delivery-engine.js';
 export * from './delivery-log.js';
+export * from './leased-reads.js';

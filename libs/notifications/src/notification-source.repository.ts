@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#libs/database';
 import type { EmailFallbackDto, NotificationType } from './notification.dto.js';
-import type { Priority } from '#libs/jobs';
+import { LeasedReads, sourceKey, type ClaimedDelivery, type Priority } from '#libs/jobs';
 
 /** What an attempt needs to know of its notification. */
 export interface NotificationSource {
@@ -29,32 +29,18 @@ interface SourceRow extends NotificationSource {
 /** What the delivery handlers read and write. */
 @Injectable()
 export class NotificationSourceRepository {
-  private asked = new Map<string, { clientId: string; id: string }>();
-  private answer: Promise<Map<string, NotificationSource>> | undefined;
-
   constructor(private readonly database: Database) {}
 
-  /** The notification of an attempt. Those asked for in one tick, as by one claim, are read together, each once. */
-  async find(clientId: string, id: string): Promise<NotificationSource | undefined> {
-    const key = `${clientId} ${id}`;
-    this.asked.set(key, { clientId, id });
-    this.answer ??= Promise.resolve().then(() => this.read());
-    return (await this.answer).get(key);
-  }
-
-  private async read(): Promise<Map<string, NotificationSource>> {
-    const asked = [...this.asked.values()];
-    this.asked = new Map();
-    this.answer = undefined;
-    const rows = await this.database.prepared<SourceRow>(
+  /** The notifications of deliveries, each once. */
+  read(deliveries: readonly ClaimedDelivery[]): Promise<SourceRow[]> {
+    return this.database.prepared<SourceRow>(
       'notification-sources',
       `SELECT n.client_id, n.id, n.type, n.priority, n.subject, n.content, n.cc, n.bcc, n.reply_to, n.from_email,
          n.from_name, n.room_id, n.email_fallback, n.meta, n.recipients_total, n.created_at
-       FROM unnest($1::uuid[], $2::uuid[]) AS x (client_id, id)
+       FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::uuid[])) AS x (client_id, id)
        JOIN notifications n ON n.client_id = x.client_id AND n.id = x.id`,
-      [asked.map((one) => one.clientId), asked.map((one) => one.id)],
+      [deliveries.map((one) => one.clientId), deliveries.map((one) => one.sourceId)],
     );
-    return new Map(rows.map((row) => [`${row.client_id} ${row.id}`, row]));
   }
 
   /** Puts a notification into the inboxes of a room's present members. Again does nothing. */
@@ -93,5 +79,16 @@ export class NotificationSourceRepository {
       [clientId, id, userId, roomId],
     );
     return { exists: row!.exists, inRoom: row!.in_room };
+  }
+}
+
+/** The notifications of leased deliveries. */
+@Injectable()
+export class NotificationSources extends LeasedReads<SourceRow> {
+  constructor(repository: NotificationSourceRepository) {
+    super(
+      (deliveries) => repository.read(deliveries),
+      (row) => sourceKey(row.client_id, row.id),
+    );
   }
 }

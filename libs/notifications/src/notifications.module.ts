@@ -12,7 +12,7 @@ import { NotificationInboxService } from './notification-inbox.service.js';
 import { NotificationSecrets } from './notification-secrets.js';
 import { NotificationSettlement } from './notification-settlement.js';
 import { NotificationSettlementRepository } from './notification-settlement.repository.js';
-import { NotificationSourceRepository } from './notification-source.repository.js';
+import { NotificationSourceRepository, NotificationSources } from './notification-source.repository.js';
 import { NotificationWriter } from './notification-writer.js';
 import { NotificationsController } from './notifications.controller.js';
 import { NotificationsRepository } from './notifications.repository.js';
@@ -34,6 +34,7 @@ import { NotificationsService } from './notifications.service.js';
     NotificationSettlement,
     NotificationSettlementRepository,
     NotificationSourceRepository,
+    NotificationSources,
     SendEmailHandler,
     PushToSocketsHandler,
     PostWebhookHandler,

@@ -3,6 +3,7 @@ import type { Tx } from '#libs/database';
 import { EventLog } from '#libs/events';
 import { Deliveries, type SettledDelivery } from '#libs/jobs';
 import { EndpointHealthRepository, type EndpointResult } from './endpoint-health.repository.js';
+import { EndpointStates } from './handlers/endpoint-states.js';
 import { WEBHOOK_EVENT } from './webhook-deliveries.repository.js';
 import { toWebhookDto } from './webhook.mapper.js';
 
@@ -15,6 +16,7 @@ export class EndpointHealth {
   constructor(
     private readonly repository: EndpointHealthRepository,
     private readonly deliveries: Deliveries,
+    private readonly states: EndpointStates,
     private readonly events: EventLog,
   ) {}
 
@@ -23,6 +25,7 @@ export class EndpointHealth {
     const results = resultsOf(settled);
     if (results.length === 0) return;
     for (const { client_id: clientId, ...row } of await this.repository.record(tx, results)) {
+      tx.afterCommit(() => this.states.forget(clientId, row.id));
       await this.deliveries.cancel(tx, { clientId, kind: WEBHOOK_EVENT, lane: row.id });
       // The others: this one is not active any more, so it does not count as a subscriber.
       await this.events.add(tx, { clientId, event: 'webhook.disabled', data: toWebhookDto(row) });

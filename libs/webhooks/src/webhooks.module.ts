@@ -4,7 +4,8 @@ import { EndpointHealthRepository } from './endpoint-health.repository.js';
 import { EventRelay } from './event-relay.js';
 import { EventRelayRepository } from './event-relay.repository.js';
 import { EventTypes } from './event-types.js';
-import { DeliveryContexts } from './handlers/delivery-contexts.js';
+import { EndpointStates } from './handlers/endpoint-states.js';
+import { EventContents } from './handlers/event-contents.js';
 import { OpenedSecrets } from './handlers/opened-secrets.js';
 import { WebhookEventHandler } from './handlers/webhook-event.handler.js';
 import { ForgetOldDeliveriesProcessor } from './jobs/forget-old-deliveries.processor.js';
@@ -28,7 +29,8 @@ import { WebhooksService } from './webhooks.service.js';
     EventRelayRepository,
     EndpointHealth,
     EndpointHealthRepository,
-    DeliveryContexts,
+    EndpointStates,
+    EventContents,
     OpenedSecrets,
     WebhookEventHandler,
     ForgetOldDeliveriesProcessor,

@@ -4,6 +4,7 @@ import type { Tx } from '#libs/database';
 import { EgressGuard, newSigningSecret } from '#libs/egress';
 import { Deliveries } from '#libs/jobs';
 import { SecretBox, UnitOfWork, type Principal } from '#libs/security';
+import { EndpointStates } from './handlers/endpoint-states.js';
 import { WEBHOOK_EVENT } from './webhook-deliveries.repository.js';
 import type {
   NewWebhookDto,
@@ -24,6 +25,7 @@ export class WebhooksService {
   constructor(
     private readonly repository: WebhooksRepository,
     private readonly deliveries: Deliveries,
+    private readonly states: EndpointStates,
     private readonly uow: UnitOfWork,
     private readonly guard: EgressGuard,
     private readonly box: SecretBox,
@@ -76,6 +78,7 @@ export class WebhooksService {
     return this.uow.run(caller, async (tx) => {
       const row = await this.repository.update(tx, caller.clientId, webhookId, change);
       if (!row) throw notFound('Webhook');
+      tx.afterCommit(() => this.states.forget(caller.clientId, webhookId));
       await this.requireRooms(tx, caller.clientId, change.room_ids ?? []);
       if (!row.is_active) await this.cancelWaiting(tx, caller.clientId, webhookId);
       return toWebhookDto(row);
@@ -86,6 +89,7 @@ export class WebhooksService {
   async remove(caller: Principal, webhookId: string): Promise<void> {
     await this.uow.run(caller, async (tx) => {
       if (!(await this.repository.remove(tx, caller.clientId, webhookId))) throw notFound('Webhook');
+      tx.afterCommit(() => this.states.forget(caller.clientId, webhookId));
       await this.cancelWaiting(tx, caller.clientId, webhookId);
       return {};
     });
@@ -108,6 +112,7 @@ export class WebhooksService {
       const sealed = this.box.seal(secret);
       const row = await this.repository.rotateSecret(tx, caller.clientId, webhookId, sealed, input.grace_seconds!);
       if (!row) throw notFound('Webhook');
+      tx.afterCommit(() => this.states.forget(caller.clientId, webhookId));
       return { secret, previous_secret_until: row.previous_secret_until?.toISOString() ?? null };
     });
   }

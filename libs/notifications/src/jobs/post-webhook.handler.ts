@@ -13,7 +13,7 @@ import {
 import { KINDS } from '../notification-plan.js';
 import { NotificationSettlement } from '../notification-settlement.js';
 import { NotificationSecrets } from '../notification-secrets.js';
-import { NotificationSourceRepository, type NotificationSource } from '../notification-source.repository.js';
+import { NotificationSources, type NotificationSource } from '../notification-source.repository.js';
 import { gone, retryPolicy } from './notification-outcomes.js';
 
 const TIMEOUT_MS = 15_000;
@@ -29,7 +29,7 @@ export class PostWebhookHandler implements DeliveryHandler, OnModuleInit {
 
   constructor(
     private readonly engine: DeliveryEngine,
-    private readonly sources: NotificationSourceRepository,
+    private readonly sources: NotificationSources,
     private readonly settlement: NotificationSettlement,
     private readonly secrets: NotificationSecrets,
     private readonly http: EgressHttp,
@@ -42,8 +42,12 @@ export class PostWebhookHandler implements DeliveryHandler, OnModuleInit {
     this.engine.register(this);
   }
 
+  leased(deliveries: readonly ClaimedDelivery[]): void {
+    this.sources.prepare(deliveries);
+  }
+
   async attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<AttemptOutcome> {
-    const source = await this.sources.find(delivery.clientId, delivery.sourceId);
+    const source = await this.sources.of(delivery);
     if (!source) return gone();
     const { secret } = await this.secrets.get(delivery.clientId);
     const body = bodyOf(delivery, source);

@@ -14,7 +14,11 @@ import { Realtime } from '#libs/realtime';
 import { toInboxContent } from '../notification-inbox.mapper.js';
 import { KINDS } from '../notification-plan.js';
 import { LIVE, NotificationSettlement } from '../notification-settlement.js';
-import { NotificationSourceRepository, type NotificationSource } from '../notification-source.repository.js';
+import {
+  NotificationSourceRepository,
+  NotificationSources,
+  type NotificationSource,
+} from '../notification-source.repository.js';
 import { gone, retryPolicy } from './notification-outcomes.js';
 
 /** Puts socket notifications into inboxes, commits, and then tells whoever is live. */
@@ -27,7 +31,8 @@ export class PushToSocketsHandler implements DeliveryHandler, OnModuleInit {
 
   constructor(
     private readonly engine: DeliveryEngine,
-    private readonly sources: NotificationSourceRepository,
+    private readonly sources: NotificationSources,
+    private readonly repository: NotificationSourceRepository,
     private readonly settlement: NotificationSettlement,
     private readonly realtime: Realtime,
     @Inject(CONFIG) config: Config,
@@ -39,8 +44,12 @@ export class PushToSocketsHandler implements DeliveryHandler, OnModuleInit {
     this.engine.register(this);
   }
 
+  leased(deliveries: readonly ClaimedDelivery[]): void {
+    this.sources.prepare(deliveries);
+  }
+
   async attempt(delivery: ClaimedDelivery): Promise<AttemptOutcome> {
-    const source = await this.sources.find(delivery.clientId, delivery.sourceId);
+    const source = await this.sources.of(delivery);
     if (!source) return gone();
     return delivery.target === source.room_id ? this.toRoom(delivery, source) : this.toUser(delivery, source);
   }
@@ -50,12 +59,12 @@ export class PushToSocketsHandler implements DeliveryHandler, OnModuleInit {
   }
 
   private async toRoom({ clientId, target }: ClaimedDelivery, source: NotificationSource): Promise<AttemptOutcome> {
-    await this.sources.fillRoomInboxes(clientId, source.id, target);
+    await this.repository.fillRoomInboxes(clientId, source.id, target);
     return delivered(await this.realtime.toRoom(clientId, target, frameOf(source)));
   }
 
   private async toUser({ clientId, target }: ClaimedDelivery, source: NotificationSource): Promise<AttemptOutcome> {
-    const { exists, inRoom } = await this.sources.fillInbox(clientId, source.id, target, source.room_id);
+    const { exists, inRoom } = await this.repository.fillInbox(clientId, source.id, target, source.room_id);
     if (!exists) return { result: 'failed', errorCode: 'USER_GONE', error: 'The user no longer exists' };
     // A member of the room it also goes to hears of it there, once.
     const live = inRoom

@@ -12,7 +12,7 @@ import {
 import { Mailer, MAIL_TIMEOUT_MS, type OutgoingMail } from '../email/mailer.js';
 import { distinctAddresses, KINDS } from '../notification-plan.js';
 import { NotificationSettlement } from '../notification-settlement.js';
-import { NotificationSourceRepository, type NotificationSource } from '../notification-source.repository.js';
+import { NotificationSources, type NotificationSource } from '../notification-source.repository.js';
 import { gone, retryPolicy } from './notification-outcomes.js';
 
 /** Sends the mails of e-mail notifications, and of socket notifications whose readers were not online. */
@@ -26,7 +26,7 @@ export class SendEmailHandler implements DeliveryHandler, OnModuleInit {
 
   constructor(
     private readonly engine: DeliveryEngine,
-    private readonly sources: NotificationSourceRepository,
+    private readonly sources: NotificationSources,
     private readonly settlement: NotificationSettlement,
     private readonly mailer: Mailer,
     @Inject(CONFIG) config: Config,
@@ -38,8 +38,12 @@ export class SendEmailHandler implements DeliveryHandler, OnModuleInit {
     this.engine.register(this);
   }
 
+  leased(deliveries: readonly ClaimedDelivery[]): void {
+    this.sources.prepare(deliveries);
+  }
+
   async attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<AttemptOutcome> {
-    const source = await this.sources.find(delivery.clientId, delivery.sourceId);
+    const source = await this.sources.of(delivery);
     return source ? this.mailer.send(mailOf(delivery, source), signal) : gone();
   }
 

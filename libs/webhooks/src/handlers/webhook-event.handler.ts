@@ -13,7 +13,8 @@ import {
 import { EndpointHealth } from '../endpoint-health.js';
 import { WEBHOOK_EVENT } from '../webhook-deliveries.repository.js';
 import { payloadOf } from '../webhook-payload.js';
-import { DeliveryContexts, type DeliveryContext } from './delivery-contexts.js';
+import { EndpointStates, type EndpointState } from './endpoint-states.js';
+import { EventContents } from './event-contents.js';
 import { OpenedSecrets } from './opened-secrets.js';
 
 const TIMEOUT_MS = 15_000;
@@ -31,7 +32,8 @@ export class WebhookEventHandler implements DeliveryHandler, OnModuleInit {
 
   constructor(
     private readonly engine: DeliveryEngine,
-    private readonly contexts: DeliveryContexts,
+    private readonly events: EventContents,
+    private readonly endpoints: EndpointStates,
     private readonly secrets: OpenedSecrets,
     private readonly http: EgressHttp,
     private readonly health: EndpointHealth,
@@ -44,26 +46,31 @@ export class WebhookEventHandler implements DeliveryHandler, OnModuleInit {
     this.engine.register(this);
   }
 
+  leased(deliveries: readonly ClaimedDelivery[]): void {
+    this.events.prepare(deliveries);
+  }
+
   /** Signs and posts; what the receiver answers decides. */
   async attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<AttemptOutcome> {
-    const context = await this.contexts.load(delivery);
-    if (context.url === null) return failed('ENDPOINT_DELETED', 'The endpoint was deleted');
-    if (!context.is_active) return failed('ENDPOINT_DISABLED', 'The endpoint is not active');
-    if (context.event === null) return failed('EVENT_GONE', 'The event was forgotten');
+    const event = await this.events.of(delivery);
+    const endpoint = await this.endpoints.of(delivery.clientId, delivery.lane);
+    if (!endpoint) return failed('ENDPOINT_DELETED', 'The endpoint was deleted');
+    if (!endpoint.is_active) return failed('ENDPOINT_DISABLED', 'The endpoint is not active');
+    if (!event) return failed('EVENT_GONE', 'The event was forgotten');
     const body = payloadOf({
       clientId: delivery.clientId,
       webhookId: delivery.lane,
       deliveryId: delivery.id,
       eventId: delivery.sourceId,
-      event: context.event,
-      createdAt: context.event_at!,
-      data: context.data!,
+      event: event.event,
+      createdAt: event.event_at,
+      data: event.data,
     });
     try {
       const response = await this.http.request({
         method: 'POST',
-        url: context.url,
-        headers: this.headersOf(delivery, context, body),
+        url: endpoint.url,
+        headers: this.headersOf(delivery, endpoint, body),
         body,
         timeoutMs: TIMEOUT_MS,
         maxResponseBytes: MAX_ANSWER_BYTES,
@@ -82,11 +89,11 @@ export class WebhookEventHandler implements DeliveryHandler, OnModuleInit {
     return this.health.record(tx, settled);
   }
 
-  private headersOf(delivery: ClaimedDelivery, context: DeliveryContext, body: string): Record<string, string> {
+  private headersOf(delivery: ClaimedDelivery, endpoint: EndpointState, body: string): Record<string, string> {
     const seconds = Math.floor(Date.now() / 1000);
-    const secrets = this.secrets.of(delivery.lane, context.secret!, context.previous_secret);
+    const secrets = this.secrets.of(delivery.lane, endpoint.secret, endpoint.previous_secret);
     return {
-      ...context.custom_headers,
+      ...endpoint.custom_headers,
       ...signatureHeaders(delivery.id, seconds, body, secrets),
       'content-type': 'application/json',
       'user-agent': 'ChatAPI-Webhooks/1',
