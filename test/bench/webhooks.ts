@@ -28,7 +28,11 @@ interface Tenant {
 /** Asks a child and waits for its answer. */
 function ask<T>(child: ChildProcess, message: object): Promise<T> {
   return new Promise((resolve, reject) => {
-    child.once('message', (answer) => resolve(answer as T)).once('exit', reject);
+    child.once('exit', reject);
+    child.once('message', (answer) => {
+      child.off('exit', reject);
+      resolve(answer as T);
+    });
     child.send(message);
   });
 }

@@ -75,6 +75,7 @@ export function addHeaders(fastify: FastifyInstance, limits: RateLimits, health:
 export function addAccessLog(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
   fastify.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
+    metrics.answered++;
     metrics.httpRequests.inc({ method: request.method, route, status: reply.statusCode });
     metrics.httpDuration.observe({ method: request.method, route }, reply.elapsedTime / 1000);
     if (isApi(request)) {

@@ -8,6 +8,7 @@ import { EmailProviders1764000400000 } from './migrations/1764000400000-email-pr
 import { Notifications1764000500000 } from './migrations/1764000500000-notifications.js';
 import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.js';
 import { DeliveryAhead1764000700000 } from './migrations/1764000700000-delivery-ahead.js';
+import { RelayLeases1764000900000 } from './migrations/1764000900000-relay-leases.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -20,6 +21,7 @@ const MIGRATIONS = [
   Notifications1764000500000,
   EventOrder1764000600000,
   DeliveryAhead1764000700000,
+  RelayLeases1764000900000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */

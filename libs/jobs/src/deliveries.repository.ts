@@ -12,20 +12,14 @@ export interface LeasedDelivery extends ClaimedDelivery {
   leaseUntil: Date;
 }
 
-/** What a claim is told about this process. */
-export interface ClaimRequest {
-  handlers: readonly DeliveryHandler[];
-  limit: number;
+/** What this process may lease, as a statement that leases is told. */
+export interface LeaseTerms {
+  /** Deliveries it has room for. */
+  room: number;
   tenantLimit: number;
   /** What a lease has over the handler's time. */
   leaseMarginMs: number;
-  /** A priority whose turn it is: one of it that has waited long goes first in each lane; 0: none. */
-  turn: number;
-  /** The tenant served last; the next one has its turn. */
-  after: string;
-  /** The lane served last, by tenant. */
-  cursors: ReadonlyMap<string, string>;
-  /** Attempts in flight here, by tenant. */
+  /** Deliveries leased here whose attempt has not ended, by tenant. */
   busy: ReadonlyMap<string, number>;
   /** Deliveries whose attempt has ended here and is not recorded yet. */
   ended: readonly string[];
@@ -33,6 +27,17 @@ export interface ClaimRequest {
   own: readonly string[];
   /** How much of a lane this process may lease if it alone has leases there, where that is more than the lane's limit. */
   ahead: ReadonlyMap<string, number>;
+}
+
+/** What a claim is told about this process. */
+export interface ClaimRequest extends LeaseTerms {
+  handlers: readonly DeliveryHandler[];
+  /** A priority whose turn it is: one of it that has waited long goes first in each lane; 0: none. */
+  turn: number;
+  /** The tenant served last; the next one has its turn. */
+  after: string;
+  /** The lane served last, by tenant. */
+  cursors: ReadonlyMap<string, string>;
 }
 
 /** Names a lane among those of all tenants. */
@@ -68,7 +73,8 @@ export interface QueueState {
   oldestSeconds: number;
 }
 
-interface ClaimRow {
+/** A leased delivery as the functions that lease write it. */
+export interface LeasedRow {
   client_id: string;
   id: string;
   kind: string;
@@ -93,14 +99,14 @@ export class DeliveriesRepository {
   /** Leases deliveries that are due, tenants and lanes in turn, within every limit. */
   async claim(request: ClaimRequest): Promise<Claim> {
     const { handlers, cursors, busy, ended, own, ahead } = request;
-    const [row] = await this.database.prepared<{ claim: { rows: ClaimRow[]; after: string | null; more: boolean } }>(
+    const [row] = await this.database.prepared<{ claim: { rows: LeasedRow[]; after: string | null; more: boolean } }>(
       'claim_deliveries',
       'SELECT claim_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS claim',
       [
         handlers.map((h) => h.kind),
         handlers.map((h) => h.laneConcurrency),
         handlers.map((h) => h.timeoutMs + request.leaseMarginMs),
-        request.limit,
+        request.room,
         request.tenantLimit,
         request.turn,
         request.after,
@@ -196,7 +202,8 @@ function recordParams(records: readonly AttemptRecord[]): unknown[] {
   ];
 }
 
-function toLeased(row: ClaimRow): LeasedDelivery {
+/** Of a row of the database. */
+export function toLeased(row: LeasedRow): LeasedDelivery {
   return {
     id: row.id,
     clientId: row.client_id,

@@ -113,10 +113,10 @@ describe('Leasing ahead', () => {
     const client = await aClient(adder.database);
     await add(client, 100);
     const repository = new DeliveriesRepository(adder.database);
-    const claim = (limit: number, owned: Claim[], ahead: number): Promise<Claim> =>
+    const claim = (room: number, owned: Claim[], ahead: number): Promise<Claim> =>
       repository.claim({
         handlers: [aHandler({ laneConcurrency: 3 })],
-        limit,
+        room,
         tenantLimit: 100,
         leaseMarginMs: 10_000,
         turn: 0,

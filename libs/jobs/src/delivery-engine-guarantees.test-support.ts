@@ -104,7 +104,7 @@ async function claimAndDie(worker: Worker, handler: DeliveryHandler, leaseMs: nu
   const repository = (worker.engine as unknown as { repository: DeliveriesRepository }).repository;
   return repository.claim({
     handlers: [{ ...handler, timeoutMs: leaseMs }],
-    limit: 100,
+    room: 100,
     tenantLimit: 100,
     leaseMarginMs: 0,
     turn: 0,

@@ -12,13 +12,18 @@ import { Database } from '#libs/database';
 import { Metrics } from '#libs/observability';
 import { PRIORITIES, type DeliveryHandler } from './delivery.js';
 import { Deliveries } from './deliveries.js';
-import { DeliveriesRepository, type AttemptRecord, type LeasedDelivery } from './deliveries.repository.js';
+import {
+  DeliveriesRepository,
+  type AttemptRecord,
+  type LeasedDelivery,
+  type LeaseTerms,
+} from './deliveries.repository.js';
 import { DeliveryMetrics } from './delivery-metrics.js';
 import { DeliveryRecorder } from './delivery-recorder.js';
 import { InFlight } from './in-flight.js';
 import { Lanes } from './lanes.js';
 import { JOB_ENGINE, type JobEngine } from './job-engine.js';
-import { LoopLoad, Pace } from './pace.js';
+import { Pace, RequestLoad } from './pace.js';
 import { givenBack, runAttempt } from './run-attempt.js';
 
 /** What an engine is set to; tests set other values. */
@@ -35,8 +40,8 @@ export interface EngineSettings {
 
 /** The settings of a process. */
 export const ENGINE_SETTINGS: EngineSettings = {
-  concurrency: 256,
-  tenantConcurrency: 128,
+  concurrency: 512,
+  tenantConcurrency: 256,
   lookEveryMs: 1_000,
   leaseMarginMs: 10_000,
 };
@@ -46,9 +51,9 @@ export const SETTINGS = Symbol('EngineSettings');
 
 /** Ended attempts that may wait for their record before new ones are claimed no more. */
 const MAX_UNRECORDED = 1_024;
-/** Share of claims that let what has waited long go first, whatever its priority. At random, so that no rhythm of lanes
- * or tenants can miss it for ever. */
-const LOW_TURNS = 0.15;
+/** For each delivery of the last claim, the chance that the next lets what has waited long go first, whatever its
+ * priority. At random, so that no rhythm of lanes or tenants can miss it for ever. */
+const LOW_TURNS = 0.02;
 /** Share of the lease's margin for which a delivery may wait for its turn. */
 const HOLD_SHARE = 0.2;
 /** From so many in flight on, claims and records wait a moment for others to share them with. */
@@ -70,15 +75,19 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
   private readonly flight = new InFlight();
   private readonly lanes: Lanes;
   private readonly pace = new Pace();
-  private readonly load = new LoopLoad();
+  private readonly load: RequestLoad;
   private readonly recorder: DeliveryRecorder;
   private readonly metrics: DeliveryMetrics;
   private readonly logger = new Logger('Deliveries');
   private running = false;
   private claiming: Promise<void> | undefined;
+  /** What leases, one statement at a time: each is told what the one before it has taken. */
+  private leasing: Promise<unknown> = Promise.resolve();
+  private readonly waitingForRoom = new Set<() => void>();
   private again = false;
   /** Whether the last claim left something for want of room. */
   private more = false;
+  private lastClaim = LIVELY;
   private after = NIL_ID;
   private timer: NodeJS.Timeout | undefined;
   private holdTimer: NodeJS.Timeout | undefined;
@@ -92,6 +101,7 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     metrics: Metrics,
     @Optional() @Inject(SETTINGS) private readonly settings: EngineSettings = ENGINE_SETTINGS,
   ) {
+    this.load = new RequestLoad(() => metrics.answered);
     this.lanes = new Lanes(this.holdMs);
     this.metrics = new DeliveryMetrics(metrics, repository);
     this.recorder = new DeliveryRecorder(
@@ -108,6 +118,34 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     this.handlers.set(handler.kind, handler);
   }
 
+  /**
+   * Runs a statement that inserts deliveries and leases some of them to this process under these terms; their attempts
+   * begin as if they had been claimed. Rejects as the statement does.
+   */
+  leaseWith(insert: (terms: LeaseTerms) => Promise<LeasedDelivery[]>): Promise<void> {
+    return this.oneAtATime(async () => this.take(await insert(this.terms(this.running ? this.room() : 0))));
+  }
+
+  /** How long work for new deliveries should wait, and how many are enough, while requests need the process. */
+  yielding(): { pauseMs: number; limit: number } | undefined {
+    const pauseMs = this.load.pauseMs();
+    return pauseMs === undefined ? undefined : { pauseMs, limit: YIELD_LIMIT };
+  }
+
+  /** Resolves when little waits for its turn, or after that long. */
+  async roomy(ms: number): Promise<void> {
+    if (this.isRoomy()) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.waitingForRoom.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.waitingForRoom.add(done);
+    });
+  }
+
   async onApplicationBootstrap(): Promise<void> {
     this.deliveries.onDue(() => this.due());
     if (!this.config.jobs || this.handlers.size === 0) return;
@@ -122,6 +160,7 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     clearTimeout(this.timer);
     await this.engine.stop();
     await this.claiming;
+    await this.leasing;
     clearTimeout(this.holdTimer);
     for (const delivery of this.lanes.takeLate(true)) this.giveBack(delivery);
     if (!(await this.flight.empty(DRAIN_MS))) {
@@ -188,22 +227,44 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     const pauseMs = this.load.pauseMs();
     await this.pace.turn(this.flight.size >= LIVELY, pauseMs);
     if (!this.running) return 0;
-    const { deliveries, after, more } = await this.repository.claim({
-      handlers: [...this.handlers.values()],
-      limit: Math.min(this.room(), pauseMs === undefined ? Infinity : YIELD_LIMIT),
+    const { deliveries, after, more } = await this.oneAtATime(async () => {
+      const room = Math.min(this.room(), pauseMs === undefined ? Infinity : YIELD_LIMIT);
+      const claim = await this.repository.claim({
+        ...this.terms(room),
+        handlers: [...this.handlers.values()],
+        turn: Math.random() < LOW_TURNS * this.lastClaim ? Math.ceil(Math.random() * (PRIORITIES.length - 1)) : 0,
+        after: this.after,
+        cursors: this.flight.cursors,
+      });
+      this.take(claim.deliveries);
+      return claim;
+    });
+    this.pace.done(deliveries.length);
+    this.lastClaim = Math.max(deliveries.length, LIVELY);
+    this.after = after ?? NIL_ID;
+    this.more = more;
+    return deliveries.length;
+  }
+
+  private oneAtATime<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.leasing.then(work);
+    this.leasing = run.catch(() => undefined);
+    return run;
+  }
+
+  private terms(room: number): LeaseTerms {
+    return {
+      room: Math.max(0, room),
       tenantLimit: this.settings.tenantConcurrency,
       leaseMarginMs: this.settings.leaseMarginMs,
-      turn: Math.random() < LOW_TURNS ? Math.ceil(Math.random() * (PRIORITIES.length - 1)) : 0,
-      after: this.after,
-      cursors: this.flight.cursors,
       busy: this.flight.byTenant,
       ended: this.flight.ended(),
       own: this.flight.own(),
       ahead: this.lanes.ahead(),
-    });
-    this.pace.done(deliveries.length);
-    this.after = after ?? NIL_ID;
-    this.more = more;
+    };
+  }
+
+  private take(deliveries: LeasedDelivery[]): void {
     for (const [kind, leased] of byKind(deliveries)) this.handlers.get(kind)!.leased?.(leased);
     for (const delivery of deliveries) {
       this.flight.lease(delivery);
@@ -211,7 +272,6 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
       this.beginNext(delivery);
     }
     this.watchHeld();
-    return deliveries.length;
   }
 
   private beginNext(of: LeasedDelivery): void {
@@ -231,6 +291,12 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
     this.giveBackLate();
     this.beginNext(delivery);
     if (this.more && this.lanes.isLow(delivery)) void this.look();
+    if (this.waitingForRoom.size > 0 && this.isRoomy()) for (const done of this.waitingForRoom) done();
+  }
+
+  /** Little waits for its turn: the next are fetched while the last are still attempted. */
+  private isRoomy(): boolean {
+    return this.lanes.held <= YIELD_LIMIT;
   }
 
   /** What has waited for its turn too long is left to whoever has room; its lease would not last for an attempt. */

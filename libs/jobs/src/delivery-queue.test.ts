@@ -29,7 +29,7 @@ describe('The queue of deliveries', () => {
   function claim(fields: Partial<ClaimRequest> = {}, laneConcurrency = 10): Promise<Claim> {
     return new DeliveriesRepository(adder.database).claim({
       handlers: [aHandler({ laneConcurrency })],
-      limit: 100,
+      room: 100,
       tenantLimit: 100,
       leaseMarginMs: 10_000,
       turn: 0,
@@ -176,20 +176,20 @@ describe('The queue of deliveries', () => {
         ['a', 'b', 'c', 'd'].flatMap((lane) => [1, 2, 3].map(() => aDelivery(client, { lane }))),
       ),
     );
-    const first = await claim({ limit: 10 });
+    const first = await claim({ room: 10 });
     assert.equal(new Set(first.deliveries.map((d) => d.clientId)).size, 10);
-    const second = await claim({ limit: 10, after: first.after! });
+    const second = await claim({ room: 10, after: first.after! });
     const served = new Set([...first.deliveries, ...second.deliveries].map((d) => d.clientId));
     assert.equal(served.size, 20);
     const [client] = clients.sort();
     const cursors = new Map([[client!, 'b']]);
-    const third = await claim({ limit: 1, cursors });
+    const third = await claim({ room: 1, cursors });
     assert.deepEqual(
       third.deliveries.map((d) => [d.clientId, d.lane]),
       [[client, 'c']],
     );
     // What one tenant may have in this process is not exceeded.
-    const fourth = await claim({ limit: 80, tenantLimit: 5, busy: new Map([[client!, 4]]) });
+    const fourth = await claim({ room: 80, tenantLimit: 5, busy: new Map([[client!, 4]]) });
     assert.equal(fourth.deliveries.filter((d) => d.clientId === client).length, 1);
   });
 

@@ -7,3 +7,4 @@ export * from './delivery.entity.js';
 export * from './delivery-engine.js';
 export * from './delivery-log.js';
 export * from './leased-reads.js';
+export { toLeased, type LeasedDelivery, type LeasedRow, type LeaseTerms } from './deliveries.repository.js';

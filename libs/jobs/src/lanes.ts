@@ -2,7 +2,7 @@ import { laneKey, type LeasedDelivery } from './deliveries.repository.js';
 
 /** So much work of a lane is leased ahead, if its attempts are as short as lately. */
 const AHEAD_MS = 100;
-const MAX_AHEAD = 8;
+const MAX_AHEAD = 32;
 const MAX_LANES = 256;
 
 interface Lane {

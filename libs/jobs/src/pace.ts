@@ -6,7 +6,8 @@ const SMALL = 16;
 /** And this far while the process has its hands full with other things, such as requests. */
 const YIELD_MS = 50;
 const SAMPLE_MS = 50;
-const BUSY = 0.9;
+const BUSY = 0.75;
+const MANY_PER_MS = 1;
 
 /**
  * Spaces out statements that would each do little: what comes together goes together. A lone delivery meets no pause,
@@ -27,19 +28,28 @@ export class Pace {
   }
 }
 
-/** Whether this process is at its limit: deliveries then leave the requests their share. */
-export class LoopLoad {
+/** Whether this process is at its limit with requests: deliveries then leave them their share. */
+export class RequestLoad {
   private sample = performance.eventLoopUtilization();
   private at = performance.now();
+  private count: number;
   private busy = false;
 
-  /** How long claims should be apart; undefined: as they like. */
+  /** `answered` counts what the process has answered so far. */
+  constructor(private readonly answered: () => number) {
+    this.count = answered();
+  }
+
+  /** How long claims and relays should be apart; undefined: as they like. */
   pauseMs(): number | undefined {
-    if (performance.now() - this.at >= SAMPLE_MS) {
+    const elapsedMs = performance.now() - this.at;
+    if (elapsedMs >= SAMPLE_MS) {
       const now = performance.eventLoopUtilization();
-      this.busy = performance.eventLoopUtilization(now, this.sample).utilization > BUSY;
+      const { utilization } = performance.eventLoopUtilization(now, this.sample);
+      this.busy = utilization > BUSY && this.answered() - this.count > elapsedMs * MANY_PER_MS;
       this.sample = now;
       this.at = performance.now();
+      this.count = this.answered();
     }
     return this.busy ? YIELD_MS : undefined;
   }

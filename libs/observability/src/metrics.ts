@@ -19,6 +19,9 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  /** Requests and socket commands this process has answered. */
+  answered = 0;
+
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'chatapi_' });
   }

@@ -97,14 +97,14 @@ export class Commands {
       this.running--;
     }
     if (call.failure !== undefined) return this.refuse(connection, command, handle, call.failure);
-    this.metrics.commands.inc({ command, outcome: 'ok' });
+    this.metrics.answered(command, 'ok');
     connection.answer(handle, (result instanceof Answer ? result.data : result) ?? {});
     call.afterReply?.();
   }
 
   private refuse(connection: Connection, command: string, handle: ReplyHandle, thrown: unknown): void {
     const error = asApiError(thrown);
-    this.metrics.commands.inc({ command, outcome: error.code });
+    this.metrics.answered(command, error.code);
     if (error.status >= 500) {
       const fields = { client_id: connection.principal.clientId, command, fault: faultOf(error.cause ?? thrown) };
       if (error.status === 500) this.logger.error(fields, error.code);

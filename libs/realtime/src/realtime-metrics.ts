@@ -7,13 +7,13 @@ import { Metrics } from '#libs/observability';
 export class RealtimeMetrics {
   readonly sockets: Gauge<'transport'>;
   readonly frames: Counter<'transport'>;
-  readonly commands: Counter<'command' | 'outcome'>;
+  private readonly commands: Counter<'command' | 'outcome'>;
   readonly resyncs: Counter;
   readonly fills: Counter;
   readonly tooSlow: Counter;
   readonly refused: Counter<'reason'>;
 
-  constructor(metrics: Metrics) {
+  constructor(private readonly metrics: Metrics) {
     const registers = [metrics.registry];
     const counter = <L extends string>(name: string, help: string, labelNames: L[] = []) =>
       new Counter({ name: `chatapi_${name}`, help, labelNames, registers });
@@ -29,5 +29,11 @@ export class RealtimeMetrics {
     this.fills = counter('socket_fills_total', 'Holes filled from the database');
     this.tooSlow = counter('socket_too_slow_total', 'Connections ended because their reader was too slow (4008)');
     this.refused = counter('socket_refused_total', 'Connections refused or ended by the server, by reason', ['reason']);
+  }
+
+  /** A command has been answered. */
+  answered(command: string, outcome: string): void {
+    this.metrics.answered++;
+    this.commands.inc({ command, outcome });
   }
 }

@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { NIL_ID } from '#libs/common';
 import { Database } from '#libs/database';
+import { toLeased, type LeasedDelivery, type LeasedRow, type LeaseTerms } from '#libs/jobs';
 import { WEBHOOK_EVENT } from './webhook-deliveries.repository.js';
 
 /** What one pass of the relay did. */
@@ -8,53 +10,27 @@ export interface Relayed {
   taken: number;
   /** Deliveries made of them. */
   added: number;
+  /** The last tenant whose turn it was. */
+  after: string;
+  /** Whether facts may be left for want of room in the pass. */
+  more: boolean;
+  /** Those of the deliveries that are leased to this process. */
+  leased: LeasedDelivery[];
 }
 
-/**
- * Facts that wait → deliveries to the endpoints that hear of them, and the facts marked: one statement, so a crash leaves
- * both or neither. Relays do not wait for one another (SKIP LOCKED). $1: most facts.
- *
- * The facts of a room are relayed in their order, whatever the number of relays: positions are taken under the lock of
- * the room's counters, so the committed facts of a room are always a run without gaps, and a fact with an earlier one
- * of its room in the hands of another relay is left for the next pass ("held": the few waiting facts before ours).
- * The ids of the deliveries are UUIDv7 by the database's clock, read after that of whoever relayed the room before,
- * and by the place in the batch: within an endpoint and room, id order is the order of the facts.
- */
-const RELAY = `
-WITH due AS MATERIALIZED (
-  SELECT client_id, id, event, room_id, position FROM events WHERE relayed_at IS NULL
-  ORDER BY position LIMIT $1 FOR UPDATE SKIP LOCKED
-), held AS MATERIALIZED (
-  SELECT x.client_id, x.room_id, min(x.position) AS position
-  FROM events x LEFT JOIN due d ON d.position = x.position
-  WHERE x.relayed_at IS NULL AND x.room_id IS NOT NULL AND x.position < (SELECT max(position) FROM due)
-    AND d.position IS NULL
-  GROUP BY 1, 2
-), taken AS MATERIALIZED (
-  SELECT d.*, row_number() OVER (ORDER BY d.position)::integer AS n FROM due d
-  WHERE NOT EXISTS (SELECT 1 FROM held h WHERE h.client_id = d.client_id AND h.room_id = d.room_id AND h.position < d.position)
-), marked AS (
-  UPDATE events e SET relayed_at = clock_timestamp() FROM taken t WHERE e.client_id = t.client_id AND e.id = t.id
-), clock AS MATERIALIZED (
-  SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us
-), stamp AS MATERIALIZED (
-  SELECT lpad(to_hex(us / 1000), 12, '0') AS ms, lpad(to_hex((us % 1000) * 4), 3, '0') AS rest FROM clock
-), added AS (
-  INSERT INTO deliveries (client_id, id, kind, source_id, lane, target, subject, priority, order_key, status, stage,
-    next_attempt_at, created_at, updated_at)
-  SELECT t.client_id,
-    (left(s.ms, 8) || '-' || right(s.ms, 4) || '-7' || s.rest || '-' || to_hex(32768 + t.n) || '-' ||
-      right(gen_random_uuid()::text, 12))::uuid,
-    '${WEBHOOK_EVENT}', t.id, w.id::text, w.url, t.event, 2, CASE WHEN w.ordered THEN t.room_id::text END,
-    'pending', 'ready', now(), now(), now()
-  FROM taken t JOIN webhook_endpoints w ON w.client_id = t.client_id AND w.is_active
-    AND w.events && ARRAY[t.event::text, split_part(t.event, '.', 1) || '.*', '*']
-    AND (w.room_ids = '{}' OR t.room_id = ANY (w.room_ids))
-  CROSS JOIN stamp s
-  ORDER BY t.n
-  RETURNING 1
-)
-SELECT (SELECT count(*) FROM taken) AS taken, (SELECT count(*) FROM added) AS added`;
+interface RelayedJson {
+  taken: number;
+  added: number;
+  after: string | null;
+  more: boolean;
+  rows: LeasedRow[];
+}
+
+/** How deliveries of events are leased. */
+export interface LaneTerms {
+  laneConcurrency: number;
+  timeoutMs: number;
+}
 
 /** Most facts of one pass; their place in it is part of an id and has 14 bits. */
 export const RELAY_BATCH = 1_000;
@@ -71,10 +47,32 @@ const OLDEST_ID = `(SELECT (left(t, 8) || '-' || right(t, 4) || '-7000-8000-0000
 export class EventRelayRepository {
   constructor(private readonly database: Database) {}
 
-  /** Relays up to {@link RELAY_BATCH} facts in one commit. */
-  async relay(limit = RELAY_BATCH): Promise<Relayed> {
-    const [row] = await this.database.prepared<Relayed>('relay-events', RELAY, [limit]);
-    return row!;
+  /**
+   * Facts that wait → deliveries to the endpoints that hear of them, in one commit; the function says how. Tenants take
+   * turns, going on behind `after`. Without terms none is leased. `limit`: most facts, up to {@link RELAY_BATCH}.
+   */
+  async relay(limit = RELAY_BATCH, after = NIL_ID, terms?: LeaseTerms & LaneTerms): Promise<Relayed> {
+    const [row] = await this.database.prepared<{ relayed: RelayedJson }>(
+      'relay-events',
+      'SELECT relay_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS relayed',
+      [
+        WEBHOOK_EVENT,
+        limit,
+        after,
+        terms?.room ?? 0,
+        terms?.tenantLimit ?? 0,
+        terms?.laneConcurrency ?? 0,
+        terms ? terms.timeoutMs + terms.leaseMarginMs : 0,
+        [...(terms?.busy.keys() ?? [])],
+        [...(terms?.busy.values() ?? [])],
+        terms?.ended ?? [],
+        terms?.own ?? [],
+        [...(terms?.ahead.keys() ?? [])],
+        [...(terms?.ahead.values() ?? [])],
+      ],
+    );
+    const { rows, after: last, ...counts } = row!.relayed;
+    return { ...counts, after: last ?? NIL_ID, leased: rows.map(toLeased) };
   }
 
   /** Forgets finished deliveries past their time, then facts nobody refers to; up to 10,000 of each. */

@@ -4,7 +4,8 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Database } from '#libs/database';
 import { EventLog } from '#libs/events';
-import { EventRelayRepository } from '../../../libs/webhooks/src/event-relay.repository.js';
+import type { LeaseTerms } from '#libs/jobs';
+import { EventRelayRepository, type Relayed } from '../../../libs/webhooks/src/event-relay.repository.js';
 import { aRoom, aTenant, aUser, startApi, type TestApi, type TestTenant } from '../../support/api.js';
 import { inParallel } from '../../support/concurrency.js';
 import { anOwnDatabase, type OwnDatabase } from '../../support/own-database.js';
@@ -82,7 +83,7 @@ describe('The relay', () => {
         await delay(randomInt(30));
         await api.database.query(
           `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
-             AND query LIKE '%relayed_at%' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1`,
+             AND query LIKE '%relay_events%' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1`,
         );
       }
     })();
@@ -139,6 +140,110 @@ describe('The relay', () => {
     assert.equal((await relay.relay()).taken, 2);
   });
 
+  /** Facts of a tenant, as of changes to nothing in particular. */
+  const facts = (clientId: string, amount: number): Promise<unknown> =>
+    api.database.query(
+      `INSERT INTO events (client_id, id, event, data, created_at)
+       SELECT $1, gen_random_uuid(), 'user.created', '{}', now() FROM generate_series(1, $2)`,
+      [clientId, amount],
+    );
+  const counts = ({ taken, added, leased }: Relayed) => ({ taken, added, leased: leased.length });
+
+  it('gives each tenant its share of a pass, so that a flood of one does not hold up another', async () => {
+    const relay = new EventRelayRepository(api.database);
+    const [loud, quiet] = [await aTenant(api), await aTenant(api)];
+    for (const one of [loud, quiet]) await aWebhook(one, { events: ['user.created'] });
+    await facts(loud.id, 500);
+    await facts(quiet.id, 2);
+    const first = await relay.relay(10);
+    assert.equal(first.taken, 7, 'half of the pass, and the two');
+    assert.ok(first.more);
+    const next = await relay.relay(10, loud.id);
+    assert.equal(next.taken, 10, 'alone it has all of it');
+    let pass = next;
+    while (pass.more) pass = await relay.relay();
+    const [row] = await api.database.query<{ n: number }>('SELECT count(*) AS n FROM deliveries WHERE client_id = $1', [
+      loud.id,
+    ]);
+    assert.equal(row!.n, 500);
+  });
+
+  describe('with room for deliveries', () => {
+    const relay = () => new EventRelayRepository(api.database);
+    const terms = (fields: Partial<LeaseTerms> = {}) => ({
+      room: 100,
+      tenantLimit: 100,
+      leaseMarginMs: 10_000,
+      busy: new Map<string, number>(),
+      ended: [],
+      own: [],
+      ahead: new Map<string, number>(),
+      laneConcurrency: 3,
+      timeoutMs: 15_000,
+      ...fields,
+    });
+    const stages = (clientId: string) =>
+      api.database.query<{ stage: string; status: string; n: number }>(
+        `SELECT stage, status, count(*) AS n FROM deliveries WHERE client_id = $1 GROUP BY 1, 2 ORDER BY 1`,
+        [clientId],
+      );
+
+    it('leases as many of a lane as may be attempted at once, and leaves the rest to claims', async () => {
+      const one = await aTenant(api);
+      await aWebhook(one, { events: ['user.created'] });
+      await facts(one.id, 5);
+      const pass = await relay().relay(100, undefined, terms());
+      assert.deepEqual(counts(pass), { taken: 5, added: 5, leased: 3 });
+      assert.deepEqual(await stages(one.id), [
+        { stage: 'leased', status: 'processing', n: 3 },
+        { stage: 'ready', status: 'pending', n: 2 },
+      ]);
+      for (const { leaseUntil, createdAt, attempt, step } of pass.leased) {
+        assert.equal(leaseUntil.getTime() - createdAt.getTime(), 25_000);
+        assert.deepEqual([attempt, step], [1, 1]);
+      }
+      await facts(one.id, 1);
+      const own = pass.leased.map(({ id }) => id);
+      const behind = await relay().relay(100, undefined, { ...terms({ own }), laneConcurrency: 50 });
+      assert.deepEqual(counts(behind), { taken: 1, added: 1, leased: 0 }, 'others wait there already');
+    });
+
+    it('leases ahead of a fast lane only while no other process has leases there', async () => {
+      const one = await aTenant(api);
+      const webhook = await aWebhook(one, { events: ['user.created'] });
+      const ahead = new Map([[`${one.id} ${webhook.id}`, 20]]);
+      await facts(one.id, 8);
+      const first = await relay().relay(100, undefined, terms({ ahead }));
+      assert.equal(first.leased.length, 8);
+      await facts(one.id, 8);
+      assert.equal((await relay().relay(100, undefined, terms({ ahead }))).leased.length, 0, 'as another process');
+      await api.database.query(`DELETE FROM deliveries WHERE stage = 'ready' AND client_id = $1`, [one.id]);
+      await facts(one.id, 20);
+      const own = first.leased.map(({ id }) => id);
+      assert.equal((await relay().relay(100, undefined, terms({ ahead, own }))).leased.length, 12);
+    });
+
+    it('keeps to the room of the process and of the tenant, and leases nothing that must keep an order', async () => {
+      const [one, two, ordered] = [await aTenant(api), await aTenant(api), await aTenant(api)];
+      for (const each of [one, two]) await aWebhook(each, { events: ['user.created'] });
+      await facts(one.id, 3);
+      await facts(two.id, 3);
+      const busy = new Map([[one.id, 99]]);
+      const pass = await relay().relay(100, undefined, terms({ room: 3, busy }));
+      const leasedOf = (id: string) => pass.leased.filter(({ clientId }) => clientId === id).length;
+      assert.deepEqual([leasedOf(one.id), leasedOf(two.id)], [1, 2]);
+      await aWebhook(ordered, { events: ['room.*'], ordered: true });
+      const room = await aRoom(ordered, await aUser(ordered));
+      while ((await relay().relay()).taken > 0);
+      await api.database.query(
+        `INSERT INTO events (client_id, id, event, room_id, data, created_at)
+         VALUES ($1, gen_random_uuid(), 'room.updated', $2, '{}', now())`,
+        [ordered.id, room],
+      );
+      assert.deepEqual(counts(await relay().relay(100, undefined, terms())), { taken: 1, added: 1, leased: 0 });
+    });
+  });
+
   it('marks what nobody hears of, so that it does not come up again', async () => {
     const stranger = await aTenant(api);
     await api.database.query(
@@ -146,8 +251,8 @@ describe('The relay', () => {
       [stranger.id, randomUUID()],
     );
     const relay = new EventRelayRepository(api.database);
-    assert.deepEqual(await relay.relay(), { taken: 1, added: 0 });
-    assert.deepEqual(await relay.relay(), { taken: 0, added: 0 });
+    assert.deepEqual(counts(await relay.relay()), { taken: 1, added: 0, leased: 0 });
+    assert.deepEqual(counts(await relay.relay()), { taken: 0, added: 0, leased: 0 });
   });
 
   it('forgets after 30 days what has ended, and nothing else', async () => {

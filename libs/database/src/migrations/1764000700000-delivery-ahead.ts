@@ -7,7 +7,7 @@ const tenantOf = (row: string): string => `nullif(${row}client_id, '00000000-000
 // The claim, which may now lease more of a lane than its limit to a process that asks for it, as long as it alone has
 // leases there: it holds them until their turn comes. Either one process has leases in a lane, and attempts no more of
 // them at once than the limit, or there are no more leases than the limit.
-const CLAIM_AHEAD = `
+export const CLAIM_AHEAD = `
 CREATE FUNCTION claim_deliveries(
   p_kinds text[], p_lane_limits integer[], p_lease_ms integer[],
   p_limit integer, p_tenant_limit integer, p_turn integer, p_after uuid,
