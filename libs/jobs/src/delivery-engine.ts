@@ -59,7 +59,9 @@ const HOLD_SHARE = 0.2;
 /** From so many in flight on, claims and records wait a moment for others to share them with. */
 const LIVELY = 8;
 /** How much a claim takes at most while the process has its hands full. */
-const YIELD_LIMIT = 64;
+const YIELD_LIMIT = 128;
+/** So many that wait for their turn are plenty for the moment. */
+const SUPPLY = 64;
 /** How soon it looks again when there is more, and enough at hand for the moment. */
 const MORE_MS = 20;
 const DRAIN_MS = 18_000;
@@ -109,7 +111,7 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
       repository,
       (kind) => this.handlers.get(kind)!,
       (records, own) => this.recorded(records, own),
-      () => this.flight.size >= LIVELY,
+      () => (this.load.pauseMs() === undefined ? this.flight.size >= LIVELY : 'busy'),
     );
   }
 
@@ -220,7 +222,7 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
 
   /** Whether enough is at hand for the moment; lanes that run low make it look again. */
   private isSupplied(): boolean {
-    return this.lanes.held >= YIELD_LIMIT / 2;
+    return this.lanes.held >= SUPPLY / 2;
   }
 
   private async claim(): Promise<number> {
@@ -296,7 +298,7 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
 
   /** Little waits for its turn: the next are fetched while the last are still attempted. */
   private isRoomy(): boolean {
-    return this.lanes.held <= YIELD_LIMIT;
+    return this.lanes.held <= SUPPLY;
   }
 
   /** What has waited for its turn too long is left to whoever has room; its lease would not last for an attempt. */

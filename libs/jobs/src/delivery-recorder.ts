@@ -9,6 +9,8 @@ import { nextStep } from './retry-policy.js';
 
 const MAX_BATCH = 256;
 const RETRY_MS = 200;
+/** Records are this far apart while requests need the process. */
+const BUSY_MS = 25;
 
 /** Hears of every attempt once it is recorded, or given up since another process has taken over. */
 export type OnRecorded = (records: AttemptRecord[], own: ReadonlySet<AttemptRecord>) => void;
@@ -29,7 +31,8 @@ export class DeliveryRecorder {
     private readonly repository: DeliveriesRepository,
     private readonly handlerOf: (kind: string) => DeliveryHandler,
     private readonly onRecorded: OnRecorded,
-    private readonly isLively: () => boolean,
+    /** Whether much is going on here, or the process has its hands full with requests. */
+    private readonly isLively: () => boolean | 'busy',
   ) {}
 
   /** Attempts that wait for the next record. */
@@ -51,7 +54,9 @@ export class DeliveryRecorder {
   private async write(): Promise<void> {
     while (this.waiting.length > 0) {
       // The next of an order key waits for the record of the one before.
-      await this.pace.turn(this.isLively() && this.waiting.every(({ delivery }) => delivery.orderKey === null));
+      const lively = this.isLively();
+      const patient = this.waiting.every(({ delivery }) => delivery.orderKey === null);
+      await this.pace.turn(lively !== false && patient, lively === 'busy' ? BUSY_MS : undefined);
       const batch = this.waiting.splice(0, MAX_BATCH);
       await this.store(batch);
       this.pace.done(batch.length);

@@ -14,11 +14,7 @@ const ROOM = `SELECT r.id, r.name, r.description, r.room_type, r.visibility, r.m
   r.deactivated_reason, r.created_by, c.member_count, c.message_count, c.seq, ${time('c.last_message_at')} AS last_message_at,
   ${time('r.created_at')} AS created_at, ${time('r.updated_at')} AS updated_at`;
 
-const UP = `
--- When a room was last switched on by hand: its quiet time counts from then.
-ALTER TABLE rooms ADD COLUMN active_since timestamptz(3);
-
--- Logs the facts of sends that were stored just now: message.created of each of p_id that is stored, room.updated of each
+export const LOG_SENDS = `-- Logs the facts of sends that were stored just now: message.created of each of p_id that is stored, room.updated of each
 -- of p_quiet that is active by now. A message's fact has the message's id. A room's begins like its first message's, with
 -- a tail that sorts before it.
 CREATE FUNCTION log_sends(p_client uuid[], p_id uuid[], p_quiet uuid[]) RETURNS void LANGUAGE sql
@@ -41,7 +37,13 @@ AS $$
     AND EXISTS (SELECT 1 FROM webhook_endpoints w
       WHERE w.client_id = x.client_id AND w.is_active AND w.events && ARRAY['message.created', 'message.*', '*'])
   ORDER BY x.id;
-$$;
+$$;`;
+
+const UP = `
+-- When a room was last switched on by hand: its quiet time counts from then.
+ALTER TABLE rooms ADD COLUMN active_since timestamptz(3);
+
+${LOG_SENDS}
 
 -- Stores one message: what store_messages does, for the lone send that a batch's plan would only slow down. The same
 -- invariants, the same outcomes in the same order. Beside send_message, which processes of the release before still call.

@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { LOG_SENDS } from './1764000100000-store-messages.js';
 import { CLAIM_AHEAD } from './1764000700000-delivery-ahead.js';
 
 // See the migration of the first claim.
@@ -151,18 +152,41 @@ const BY_KEY = `
       ) AS locked
       WHERE locked.stage = 'ready'`;
 
+// The same trap: with both arrays to choose from, the plan may read all messages of the tenant.
+const STORED = `
+  FROM messages x JOIN clients k ON k.id = x.client_id
+  LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id
+  WHERE x.client_id = ANY (p_client) AND x.id = ANY (p_id)
+    AND EXISTS (SELECT 1 FROM webhook_endpoints w
+      WHERE w.client_id = x.client_id AND w.is_active AND w.events && ARRAY['message.created', 'message.*', '*'])`;
+const STORED_BY_KEY = `
+  FROM clients k CROSS JOIN unnest(p_id) AS i (id)
+  CROSS JOIN LATERAL (SELECT m.* FROM messages m WHERE m.client_id = k.id AND m.id = i.id OFFSET 0) AS x
+  LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id
+  WHERE k.id = ANY (p_client)
+    AND EXISTS (SELECT 1 FROM webhook_endpoints w
+      WHERE w.client_id = k.id AND w.is_active AND w.events && ARRAY['message.created', 'message.*', '*'])`;
+
+/** The function again, with a part of it changed. */
+function replacing(create: string, part: string, by: string): string {
+  if (!create.includes(part)) throw new Error('There is no such part to replace');
+  return create.replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION').replace(part, () => by);
+}
+
 /** The relay of facts, whose deliveries are leased to who relays them as far as it has room. */
 export class RelayLeases1764000900000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(INDEX);
     await runner.query(RELAY);
-    await runner.query(CLAIM_AHEAD.replace('CREATE', 'CREATE OR REPLACE').replace(JOINED, BY_KEY));
+    await runner.query(replacing(CLAIM_AHEAD, JOINED, BY_KEY));
+    await runner.query(replacing(LOG_SENDS, STORED, STORED_BY_KEY));
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query('DROP FUNCTION relay_events');
     await runner.query('DROP INDEX events_waiting_idx');
     await runner.query('CREATE INDEX events_waiting_idx ON events (position) WHERE relayed_at IS NULL');
-    await runner.query(CLAIM_AHEAD.replace('CREATE', 'CREATE OR REPLACE'));
+    await runner.query(replacing(CLAIM_AHEAD, JOINED, JOINED));
+    await runner.query(replacing(LOG_SENDS, STORED, STORED));
   }
 }
