@@ -8,6 +8,8 @@ let sample = '';
 let keepAges = false;
 
 const server = createServer((request, response) => {
+  // Never answered: whoever posts here waits for as long as it likes.
+  if (request.url === '/hang') return void request.resume();
   const parts: Buffer[] = [];
   request.on('data', (part: Buffer) => parts.push(part));
   request.on('end', () => {

@@ -87,6 +87,18 @@ class Webhooks {
     return { id: client['id']!, key, user: user['scoped_api_key']!, rooms };
   }
 
+  /** Endpoints that never answer; `active` switches them on and off. */
+  async hanging(tenant: Tenant, count: number): Promise<(active: boolean) => Promise<void>> {
+    const made = await Promise.all(
+      Array.from({ length: count }, () =>
+        this.call('POST', tenant.key, '/webhooks', { url: `${this.sinkUrl}hang`, events: ['message.created'] }),
+      ),
+    );
+    return async (active) => {
+      for (const { id } of made) await this.call('PUT', tenant.key, `/webhooks/${id}`, { is_active: active });
+    };
+  }
+
   async send(tenant: Tenant, index: number): Promise<void> {
     await this.post(tenant.user, '/messages', { room_id: tenant.rooms[index % ROOMS], content: CONTENT });
   }
@@ -112,7 +124,7 @@ class Webhooks {
   }
 
   /** Ages of events at their receipt, sent at a steady rate. */
-  async latencies(tenant: Tenant, perSecond: number, seconds: number): Promise<number[]> {
+  async latencies(tenant: Tenant, perSecond: number, seconds: number, endpoints = 1): Promise<number[]> {
     const { count } = await ask<SinkState>(this.sink, { keepAges: true });
     const amount = perSecond * seconds;
     const started = performance.now();
@@ -123,7 +135,7 @@ class Webhooks {
       sending.push(this.send(tenant, i));
     }
     await Promise.all(sending);
-    await this.arrived(count + amount);
+    await this.arrived(count + amount * endpoints);
     return (await ask<SinkState>(this.sink, { keepAges: false })).ages;
   }
 
@@ -170,13 +182,17 @@ class Webhooks {
     return child;
   }
 
-  private async post(key: string, path: string, body: object): Promise<Record<string, string>> {
+  private post(key: string, path: string, body: object): Promise<Record<string, string>> {
+    return this.call('POST', key, path, body);
+  }
+
+  private async call(method: string, key: string, path: string, body: object): Promise<Record<string, string>> {
     const response = await fetch(`${this.server.url}/api/v1${path}`, {
-      method: 'POST',
+      method,
       headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
       body: JSON.stringify(body),
     });
-    if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${await response.text()}`);
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
     return ((await response.json()) as { data: Record<string, string> }).data;
   }
 }
@@ -212,6 +228,30 @@ async function latency(webhooks: Webhooks): Promise<void> {
   }
 }
 
+/** Fifty good endpoints, alone and beside five that hang: how old events are at the good ones. */
+async function isolation(webhooks: Webhooks, rounds: number): Promise<void> {
+  const [good, bad, perSecond, seconds] = [50, 5, 10, 4];
+  const tenant = await webhooks.tenant(good);
+  const hang = await webhooks.hanging(tenant, bad);
+  const ages = { alone: [] as number[], beside: [] as number[] };
+  for (let round = 0; round <= rounds; round++) {
+    for (const how of ['alone', 'beside'] as const) {
+      await hang(how === 'beside');
+      const measured = await webhooks.latencies(tenant, perSecond, seconds, good);
+      // The first round warms up.
+      if (round > 0) ages[how].push(...measured);
+    }
+  }
+  await hang(false);
+  console.log(`\n| ${good} good endpoints, ${perSecond} messages/s | p50 ms | p99 ms |\n|---|---|---|`);
+  for (const [name, all] of [
+    ['alone', ages.alone],
+    [`beside ${bad} that hang`, ages.beside],
+  ] as const) {
+    console.log(`| ${name} | ${percentile(all, 0.5)} | ${percentile(all, 0.99)} |`);
+  }
+}
+
 async function sendsWithWebhook(bench: Bench, webhooks: Webhooks, rounds: number, seconds: number): Promise<void> {
   const run = bench.loader();
   const [plain, subscribed] = [await webhooks.tenant(0), await webhooks.tenant(1)];
@@ -237,7 +277,7 @@ async function sendsWithWebhook(bench: Bench, webhooks: Webhooks, rounds: number
   }
 }
 
-/** Prints the three tables, or one: throughput, latency, sends. Ends what it started in every case. */
+/** Prints all tables, or one: throughput, latency, isolation, sends. Ends what it started in every case. */
 export async function benchWebhooks(rounds: number, seconds: number, part?: string): Promise<void> {
   const wants = (name: string): boolean => part === undefined || part === name;
   const bench = new Bench();
@@ -248,6 +288,7 @@ export async function benchWebhooks(rounds: number, seconds: number, part?: stri
     console.log(`\n\`npm run bench -- webhooks${part ? ` ${part}` : ''} --rounds ${rounds} --seconds ${seconds}\`\n`);
     if (wants('throughput')) await throughput(webhooks, rounds);
     if (wants('latency')) await latency(webhooks);
+    if (wants('isolation')) await isolation(webhooks, rounds);
     if (wants('sends')) await sendsWithWebhook(bench, webhooks, rounds, seconds);
   } finally {
     await webhooks.stop();
