@@ -8,6 +8,7 @@ import { EmailProviders1764000400000 } from './migrations/1764000400000-email-pr
 import { Notifications1764000500000 } from './migrations/1764000500000-notifications.js';
 import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.js';
 import { DeliveryAhead1764000700000 } from './migrations/1764000700000-delivery-ahead.js';
+import { LeanSends1764000800000 } from './migrations/1764000800000-lean-sends.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -20,6 +21,7 @@ const MIGRATIONS = [
   Notifications1764000500000,
   EventOrder1764000600000,
   DeliveryAhead1764000700000,
+  LeanSends1764000800000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */
