@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool, type CustomTypesConfig, type PoolClient, type QueryResultRow, types } from 'pg';
 import { classify, isRetryable } from './postgres-errors.js';
+import type { NamedStatement, TextRow } from './text-query.js';
 
 // Counters and seqs stay far below 2^53; as numbers they are JSON numbers.
 types.setTypeParser(types.builtins.INT8, Number);
 
 const asText = (value: string): string => value;
-const TEXT = { getTypeParser: () => asText } as CustomTypesConfig;
+const AS_TEXT = { rowMode: 'array' as const, types: { getTypeParser: () => asText } as CustomTypesConfig };
 const TX = Symbol('Tx');
 const MAX_RUNS = 5;
 
@@ -20,6 +21,8 @@ export interface Tx extends Sql {
   readonly [TX]: true;
   /** Runs a hot statement that PostgreSQL parses and plans once per connection, under its name. */
   prepared<T extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<T[]>;
+  /** The same with rows as arrays, each value as PostgreSQL's own text. */
+  preparedText(statement: NamedStatement): Promise<TextRow[]>;
   /** Runs once this transaction has committed, and only then. It must not throw. */
   afterCommit(work: () => void): void;
 }
@@ -61,11 +64,10 @@ export class Database implements Sql {
     }
   }
 
-  /** The same for the hottest reads: rows as arrays, each value as PostgreSQL's own text, parsed by whoever needs it. */
-  async preparedText(name: string, text: string, values: unknown[]): Promise<(string | null)[][]> {
+  /** The same with rows as arrays, each value as PostgreSQL's own text, parsed by whoever needs it. */
+  async preparedText(statement: NamedStatement): Promise<TextRow[]> {
     try {
-      const query = { name, text, values, rowMode: 'array' as const, types: TEXT };
-      return (await this.pool.query<(string | null)[]>(query)).rows;
+      return (await this.pool.query<TextRow>({ ...statement, ...AS_TEXT })).rows;
     } catch (error) {
       throw classify(error);
     }
@@ -121,6 +123,7 @@ function transactionOn(connection: PoolClient, committed: (() => void)[]): Tx {
       (await connection.query<T>(sql, params)).rows,
     prepared: async <T extends QueryResultRow>(name: string, text: string, values: unknown[]) =>
       (await connection.query<T>({ name, text, values })).rows,
+    preparedText: async (statement) => (await connection.query<TextRow>({ ...statement, ...AS_TEXT })).rows,
     afterCommit: (work) => committed.push(work),
   };
 }

@@ -9,6 +9,7 @@ import { Notifications1764000500000 } from './migrations/1764000500000-notificat
 import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.js';
 import { DeliveryAhead1764000700000 } from './migrations/1764000700000-delivery-ahead.js';
 import { RelayLeases1764000900000 } from './migrations/1764000900000-relay-leases.js';
+import { LeanSends1764000800000 } from './migrations/1764000800000-lean-sends.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -22,6 +23,7 @@ const MIGRATIONS = [
   EventOrder1764000600000,
   DeliveryAhead1764000700000,
   RelayLeases1764000900000,
+  LeanSends1764000800000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */

@@ -5,6 +5,9 @@ interface PostgresError extends Error {
   constraint?: string;
 }
 
+/** The statement certainly had no effect: there was no connection to send it on. */
+export class NoConnection extends Error {}
+
 const CONNECTION_FAULTS = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -30,6 +33,7 @@ export function isRetryable(error: unknown): boolean {
 /** Whether the database could not be reached, refused the session, or went away. */
 export function isConnectionFault(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  if (error instanceof NoConnection) return true;
   const { code, message } = error as PostgresError;
   if (code !== undefined) {
     return CONNECTION_FAULTS.has(code) || code.startsWith('08') || code.startsWith('57P') || code === '53300';

@@ -1,4 +1,5 @@
 import { newId } from '#libs/common';
+import type { NamedStatement, TextRow } from '#libs/database';
 import type { MessageDto, MessageType } from './message.dto.js';
 
 /** A send, settled by the service and waiting for its commit. */
@@ -27,24 +28,18 @@ export interface SendOutcome {
   logged: boolean;
 }
 
-interface SendRow {
-  outcome: SendVerdict;
-  message_id: string | null;
-  seq: number | null;
-  created_at: Date | null;
-  sender_name: string | null;
-  logged: boolean | null;
-}
+/** What the two functions answer, as text; the time in seconds. */
+type SendRow = [
+  outcome: SendVerdict,
+  messageId: string | null,
+  seq: string | null,
+  createdAt: string | null,
+  senderName: string | null,
+  logged: string | null,
+];
 
-const COLUMNS = 'outcome, message_id, seq, created_at, sender_name, logged';
-const PARAMETERS = '$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11';
-
-/** A statement with its name and values. */
-export interface SendStatement {
-  name: string;
-  text: string;
-  values: unknown[];
-}
+const SELECT = `SELECT outcome, message_id, seq, date_part('epoch', created_at), sender_name, logged FROM`;
+const PARAMETERS = '($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)';
 
 function valuesOf(send: MessageSend, now: number): unknown[] {
   return [
@@ -62,46 +57,45 @@ function valuesOf(send: MessageSend, now: number): unknown[] {
 }
 
 /** The one call that stores the sends, a lone one by its own function; ids are made here, in the order of the sends. */
-export function sendStatement(sends: MessageSend[]): SendStatement {
+export function sendStatement(sends: MessageSend[]): NamedStatement {
+  if (sends.length > 1) return batchStatement(sends);
   const now = Date.now();
-  const rows = sends.map((send) => valuesOf(send, now));
-  if (rows.length === 1) {
-    return {
-      name: 'store-one',
-      text: `SELECT ${COLUMNS} FROM store_message(${PARAMETERS})`,
-      values: [new Date(now), ...rows[0]!],
-    };
-  }
-  const arrays = rows[0]!.map((_value, column) => rows.map((row) => row[column]));
   return {
-    name: 'store-many',
-    text: `SELECT ${COLUMNS} FROM store_messages(${PARAMETERS})`,
-    values: [new Date(now), ...arrays],
+    name: 'store-one',
+    text: `${SELECT} store_message${PARAMETERS}`,
+    values: [new Date(now), ...valuesOf(sends[0]!, now)],
   };
 }
 
+/** The call for any number of sends, which plans the same in every session. */
+export function batchStatement(sends: MessageSend[]): NamedStatement {
+  const now = Date.now();
+  const rows = sends.map((send) => valuesOf(send, now));
+  const arrays = rows[0]!.map((_value, column) => {
+    const values = rows.map((row) => row[column]);
+    // The function looks up nothing for a null array.
+    return values.some((value) => value !== null) ? values : null;
+  });
+  return { name: 'store-many', text: `${SELECT} store_messages${PARAMETERS}`, values: [new Date(now), ...arrays] };
+}
+
 /** Rows of {@link sendStatement} → outcomes, in the order of the sends. */
-export function sendOutcomes(sends: MessageSend[], rows: SendRow[]): SendOutcome[] {
-  return rows.map((row, index) => {
-    const send = sends[index]!;
-    const message = row.outcome === 'created' ? createdMessage(send, row) : undefined;
-    return {
-      verdict: row.outcome,
-      messageId: row.message_id,
-      message,
-      logged: message !== undefined && row.logged === true,
-    };
+export function sendOutcomes(sends: MessageSend[], rows: TextRow[]): SendOutcome[] {
+  return (rows as SendRow[]).map((row, index) => {
+    const [verdict, messageId, , , , logged] = row;
+    const message = verdict === 'created' ? createdMessage(sends[index]!, row) : undefined;
+    return { verdict, messageId, message, logged: message !== undefined && logged === 't' };
   });
 }
 
-function createdMessage(send: MessageSend, row: SendRow): MessageDto {
-  const createdAt = row.created_at!.toISOString();
+function createdMessage(send: MessageSend, [, id, seq, at, senderName]: SendRow): MessageDto {
+  const createdAt = new Date(Math.round(Number(at) * 1000)).toISOString();
   return {
-    id: row.message_id!,
+    id: id!,
     room_id: send.roomId,
-    seq: row.seq!,
+    seq: Number(seq),
     sender_id: send.senderId,
-    sender_name: row.sender_name ?? 'Deleted user',
+    sender_name: senderName ?? 'Deleted user',
     content: send.content,
     message_type: send.type,
     meta: send.meta,

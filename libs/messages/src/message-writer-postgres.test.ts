@@ -132,6 +132,64 @@ describe('MessageWriter on PostgreSQL', () => {
     }
   });
 
+  it('judges a send in a batch as it judges it alone', async () => {
+    const executor = new PostgresSendExecutor(database);
+    const inactive = randomUUID();
+    const outsider = randomUUID();
+    for (const [id, active] of [
+      [inactive, false],
+      [outsider, true],
+    ]) {
+      await database.query(
+        `INSERT INTO users (client_id, id, username, is_active, created_at, updated_at) VALUES ($1, $2, $3, $4, now(), now())`,
+        [client, id, `u ${String(id)}`, active],
+      );
+    }
+    const plain = { ...aSend(0), clientMessageId: null };
+    const [first] = await executor.execute([{ ...plain, clientMessageId: 'first' }]);
+    const sends: MessageSend[] = [
+      plain,
+      { ...plain, clientMessageId: 'first' },
+      { ...plain, replyTo: first!.messageId },
+      { ...plain, replyTo: randomUUID() },
+      { ...plain, roomId: rooms[1]!, replyTo: first!.messageId },
+      { ...plain, roomId: randomUUID() },
+      { ...plain, clientId: randomUUID() },
+      { ...plain, senderId: inactive },
+      { ...plain, senderId: outsider },
+      { ...plain, senderId: outsider, asMember: false },
+      { ...plain, senderId: null, asMember: false, meta: { a: ['"'] } },
+    ];
+    const shown = ({ verdict, messageId, message }: SendOutcome) => [
+      verdict,
+      verdict === 'existing' && messageId,
+      message?.sender_name,
+    ];
+    const alone: unknown[] = [];
+    for (const send of sends) alone.push(...(await executor.execute([send])).map(shown));
+    const together = (await executor.execute(sends)).map(shown);
+    assert.deepEqual(together, alone);
+    assert.deepEqual(
+      alone.map((outcome) => (outcome as unknown[])[0]),
+      [
+        'created',
+        'existing',
+        'created',
+        'no_reply',
+        'no_reply',
+        'no_room',
+        'no_room',
+        'no_sender',
+        'not_member',
+        'created',
+        'created',
+      ],
+    );
+    assert.deepEqual(alone[1], ['existing', first!.messageId, undefined]);
+    assert.deepEqual(alone.at(-1), ['created', false, 'c']);
+    await executor.close();
+  });
+
   it('lets a row PostgreSQL refuses fail alone', async () => {
     const bad = { ...aSend(1), meta: { text: 'a\0b' }, clientMessageId: null };
     const sends = [{ ...aSend(2), clientMessageId: null }, bad, { ...aSend(3), clientMessageId: null }];

@@ -1,7 +1,6 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Pool, type PoolClient } from 'pg';
 import { ApiError, unavailable } from '#libs/common';
-import { classify, Database, isRetryable, isStatementFault } from '#libs/database';
+import { classify, Database, HotSessions, isRetryable, isStatementFault, NoConnection } from '#libs/database';
 import { EventLog } from '#libs/events';
 import { Hub, type RoomChange } from '#libs/realtime';
 import { sendOutcomes, sendStatement, type MessageSend, type SendOutcome } from './message-sends.js';
@@ -31,51 +30,21 @@ export interface SendExecutor {
 /** Injection token of the {@link SendExecutor}. */
 export const SEND_EXECUTOR = Symbol('SendExecutor');
 
-/** The error of a send that certainly was not stored because no connection was to be had. */
-class NotSent extends Error {}
-
-const ignore = (): void => undefined;
-
 /** Runs the batch as one named statement on connections of its own, so that no slow read delays a send. */
 @Injectable()
 export class PostgresSendExecutor implements SendExecutor {
-  private readonly pool: Pool;
+  private readonly sessions: HotSessions;
 
   constructor(database: Database) {
-    this.pool = new Pool({
-      connectionString: database.url,
-      max: MAX_FLIGHTS,
-      connectionTimeoutMillis: 5_000,
-      statement_timeout: 15_000,
-      query_timeout: 20_000,
-      keepAlive: true,
-    });
-    this.pool.on('error', () => undefined);
+    this.sessions = new HotSessions(database.url, MAX_FLIGHTS);
   }
 
   async execute(sends: MessageSend[]): Promise<SendOutcome[]> {
-    let connection: PoolClient;
-    try {
-      connection = await this.pool.connect();
-    } catch (error) {
-      throw new NotSent('not sent', { cause: error });
-    }
-    // The session may end just after the answer, before the pool listens again; unheard, that ends the process.
-    connection.on('error', ignore);
-    try {
-      const { rows } = await connection.query(sendStatement(sends));
-      connection.release();
-      return sendOutcomes(sends, rows as never);
-    } catch (error) {
-      connection.release(!isStatementFault(error));
-      throw error;
-    } finally {
-      connection.off('error', ignore);
-    }
+    return sendOutcomes(sends, await this.sessions.rows(sendStatement(sends)));
   }
 
   close(): Promise<void> {
-    return this.pool.end();
+    return this.sessions.close();
   }
 }
 
@@ -206,7 +175,7 @@ export function messageChange(clientId: string, { message }: SendOutcome): RoomC
 
 function failureOf(error: unknown): unknown {
   if (error instanceof ApiError) return error;
-  if (error instanceof NotSent)
+  if (error instanceof NoConnection)
     return unavailable('The database is not reachable; the message was not sent', error.cause);
   if (isStatementFault(error)) return classify(error);
   return unavailable(

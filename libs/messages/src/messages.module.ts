@@ -7,6 +7,7 @@ import { MessagesController, RoomChangesController } from './messages.controller
 import { MessagesGateway } from './messages.gateway.js';
 import { MessagesRepository } from './messages.repository.js';
 import { MessagesService } from './messages.service.js';
+import { PAGE_READER, pageSessions, RoomPages } from './room-pages.js';
 
 /** Messages and the group commit that stores them. */
 @Module({
@@ -15,6 +16,7 @@ import { MessagesService } from './messages.service.js';
   providers: [
     MessagesService,
     MessagesRepository,
+    RoomPages,
     MessageWriter,
     MessageChanges,
     MessagesGateway,
@@ -23,6 +25,7 @@ import { MessagesService } from './messages.service.js';
       inject: [Database],
       useFactory: (database: Database) => new PostgresSendExecutor(database),
     },
+    { provide: PAGE_READER, inject: [Database], useFactory: pageSessions },
   ],
   exports: [MessagesService, MessageWriter],
 })

@@ -14,9 +14,10 @@ import {
   type Tx,
 } from '#libs/database';
 import type { ChangeFrameDto, MessageDto, MessageListQueryDto, MessageUpdateDto } from './message.dto.js';
-import { sendOutcomes, sendStatement, type MessageSend, type SendOutcome } from './message-sends.js';
+import { batchStatement, sendOutcomes, type MessageSend, type SendOutcome } from './message-sends.js';
 import { CHANGES_SQL, MESSAGE_JSON, MESSAGES, messagesByChange } from './message-sql.js';
-import { renderMessage, roomPageSql, type RoomPageRow } from './room-page.js';
+import { renderMessage } from './room-page.js';
+import { RoomPages } from './room-pages.js';
 
 // In a room created_at never runs backwards against seq, and updated_at never against change_seq.
 const ROOM_SORTS: Record<string, SortColumn> = {
@@ -38,22 +39,23 @@ export interface MessageState {
   deleted_at: Date | null;
 }
 
-/** A page of a room, and whether the user asked for is in it. */
+/** A page of a room, empty for a user who is not in it. */
 export interface RoomPage {
-  isMember: boolean;
+  isAllowed: boolean;
   page: JsonPage;
 }
 
 /** Every query on messages but the batched send. */
 @Injectable()
 export class MessagesRepository {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly pages: RoomPages,
+  ) {}
 
   /** One send inside a transaction of its own. */
   async send(tx: Tx, send: MessageSend): Promise<SendOutcome> {
-    const { text, values } = sendStatement([send]);
-    const rows = await tx.query(text, values);
-    return sendOutcomes([send], rows as never)[0]!;
+    return sendOutcomes([send], await tx.preparedText(batchStatement([send])))[0]!;
   }
 
   async find(sql: Sql | undefined, clientId: string, messageId: string): Promise<MessageDto | undefined> {
@@ -101,22 +103,23 @@ export class MessagesRepository {
     const cursor = readCursor(query, 'bigint');
     const size = query.size!;
     const skipped = cursor ? 0 : (query.page! - 1) * size;
-    const start = cursor ? 'cursor' : skipped > 0 ? 'offset' : 'newest';
-    const values: unknown[] = [clientId, roomId, userId ?? null];
-    if (start !== 'newest') values.push(cursor?.v ?? skipped);
-    const found = (await this.database.preparedText(
-      `room-page-${query.order}-${start}-${size}`,
-      roomPageSql(query.order!, start, size + 1),
-      values,
-    )) as RoomPageRow[];
+    const found = await this.pages.read({
+      clientId,
+      roomId,
+      userId,
+      order: query.order!,
+      limit: size + 1,
+      start: cursor?.v,
+      skipped,
+    });
     const [first] = found;
     if (!first) return undefined;
-    const [isMember, total] = first;
+    const [, total] = first;
     const rows = found.filter(([, , id]) => id !== null).slice(0, size);
     const last = rows.at(-1);
     const next = last ? writeCursor(query, last[3], last[2]!) : null;
     return {
-      isMember: isMember === 't',
+      isAllowed: total !== null,
       page: new JsonPage(
         rows.map((row) => renderMessage(roomId, row)),
         paginate(query, cursor ? null : Number(total), found.length > size, next),

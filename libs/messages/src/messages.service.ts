@@ -144,7 +144,7 @@ export class MessagesService {
   private async roomPage(caller: Principal, roomId: string, query: MessageListQueryDto): Promise<JsonPage> {
     const found = await this.repository.roomPage(caller.clientId, caller.userId, roomId, query);
     if (!found) throw notFound('Room');
-    if (caller.kind === 'user' && !found.isMember) throw forbidden('You are not a member of this room');
+    if (!found.isAllowed) throw forbidden('You are not a member of this room');
     return found.page;
   }
 

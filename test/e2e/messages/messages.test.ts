@@ -66,6 +66,35 @@ describe('Messages', () => {
     assert.deepEqual(row, { content: '', meta: {} });
   });
 
+  it('answers pages that are asked for at once each by its own room and access', async () => {
+    const other = await aTenant(api);
+    const stranger = await aUser(other);
+    const rooms = await Promise.all(Array.from({ length: 6 }, room));
+    const foreign = await aRoom(other, stranger);
+    for (const id of rooms) for (const text of ['1', '2', '3']) await aMessage(tenant, john, id, `${text} in ${id}`);
+    await aMessage(other, stranger, foreign, 'secret');
+    const asking = (key: string, id: string, more = '') =>
+      api.call('GET', `/messages?room_id=${id}&size=2&sort=seq&order=asc${more}`, { key });
+    const asked = rooms.flatMap((id) => [
+      asking(john.key, id),
+      asking(tenant.key, id, '&page=2'),
+      asking(stranger.key, id),
+      asking(john.key, foreign),
+      asking(stranger.key, foreign),
+      asking(john.key, randomUUID()),
+      asking(jane.key, id, '&page=300'),
+    ]);
+    const answers = (await Promise.all(asked)).map(({ status, body }) =>
+      status === 200 ? [...contents(body.data), body.pagination.total] : status,
+    );
+    assert.deepEqual(
+      answers,
+      rooms.flatMap((id) => [[`1 in ${id}`, `2 in ${id}`, 3], [`3 in ${id}`, 3], 404, 404, ['secret', 1], 404, [3]]),
+    );
+    const outsider = await aUser(tenant);
+    assert.equal((await asking(outsider.key, rooms[0]!)).status, 403);
+  });
+
   it('filters by everything a list can be asked', async () => {
     const id = await room();
     const first = await aMessage(tenant, john, id, 'the quick brown fox');

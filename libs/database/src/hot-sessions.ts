@@ -1,0 +1,60 @@
+import { Pool, type ClientBase } from 'pg';
+import { isStatementFault, NoConnection } from './postgres-errors.js';
+import { TextQuery, type NamedStatement, type TextRow } from './text-query.js';
+
+/**
+ * How their statements are planned: once, and as nested look-ups by index, whatever the statistics of a young or a huge
+ * table suggest.
+ */
+const PLANNING = `SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off;
+  SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off`;
+
+const planByLookUps = async (client: ClientBase): Promise<unknown> => client.query(PLANNING);
+const ignore = (): void => undefined;
+
+/**
+ * Sessions apart from the pool for the hottest statements, which touch few rows by key: nothing slow delays them, and
+ * their planning is a setting of the session, not of every call. They stay open, and with them their plans.
+ */
+export class HotSessions {
+  private readonly pool: Pool;
+
+  constructor(url: string, max: number) {
+    this.pool = new Pool({
+      connectionString: url,
+      max,
+      connectionTimeoutMillis: 5_000,
+      idleTimeoutMillis: 0,
+      statement_timeout: 15_000,
+      query_timeout: 20_000,
+      keepAlive: true,
+      // The pool waits for the promise, whatever its types say.
+      onConnect: planByLookUps as (client: ClientBase) => void,
+    });
+    this.pool.on('error', ignore);
+  }
+
+  /** Rejects with the driver's own error, or {@link NoConnection} when the statement was certainly not sent. */
+  rows(statement: NamedStatement): Promise<TextRow[]> {
+    return new Promise((resolve, reject) => {
+      this.pool.connect((fault, client, release) => {
+        if (fault || !client) return reject(new NoConnection('no connection', { cause: fault }));
+        // The session may end just after the answer, before the pool listens again; unheard, that ends the process.
+        client.on('error', ignore);
+        client.query(
+          new TextQuery(statement, (error, rows) => {
+            release(error !== null && error !== undefined && !isStatementFault(error));
+            client.off('error', ignore);
+            if (rows) resolve(rows);
+            else reject(error!);
+          }),
+        );
+      });
+    });
+  }
+
+  /** Closes them once what runs has finished. */
+  close(): Promise<void> {
+    return this.pool.end();
+  }
+}
