@@ -362,7 +362,16 @@ describe('Secrets of email providers', () => {
           recipientCount: 1,
           to: 'me@example.com',
         };
-        const rest = { cc: [], bcc: [], replyTo: null, fromEmail: null, fromName: null, subject: 's', content: 'c' };
+        const rest = {
+          cc: [],
+          bcc: [],
+          copiesTaken: false,
+          replyTo: null,
+          fromEmail: null,
+          fromName: null,
+          subject: 's',
+          content: 'c',
+        };
         answers.push(
           JSON.stringify(await api.app.get(Mailer).send({ ...mail, ...rest }, new AbortController().signal)),
         );
@@ -431,6 +440,7 @@ describe('Secrets of email providers', () => {
         to: 'a@example.com',
         cc: [],
         bcc: [],
+        copiesTaken: false,
         replyTo: null,
         fromEmail: null,
         fromName: null,

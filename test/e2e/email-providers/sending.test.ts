@@ -22,6 +22,7 @@ function aMail(clientId: string, fields: Partial<OutgoingMail> = {}): OutgoingMa
     to: 'user@example.com',
     cc: [],
     bcc: [],
+    copiesTaken: false,
     replyTo: null,
     fromEmail: null,
     fromName: null,

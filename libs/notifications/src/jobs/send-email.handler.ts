@@ -40,15 +40,21 @@ export class SendEmailHandler implements DeliveryHandler, OnModuleInit {
 
   async attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<AttemptOutcome> {
     const source = await this.sources.find(delivery.clientId, delivery.sourceId);
-    return source ? this.mailer.send(mailOf(delivery, source), signal) : gone();
+    if (!source) return gone();
+    return this.mailer.send(mailOf(delivery, source, await this.wereCopiesTaken(delivery, source)), signal);
   }
 
   settled(tx: Tx, settled: SettledDelivery[]): Promise<void> {
     return this.settlement.settle(tx, settled);
   }
+
+  private async wereCopiesTaken({ clientId, id, attempt }: ClaimedDelivery, source: NotificationSource) {
+    const hasCopies = (source.cc ?? []).length + (source.bcc ?? []).length > 0;
+    return attempt > 1 && hasCopies && this.sources.wereCopiesTaken(clientId, id);
+  }
 }
 
-function mailOf(delivery: ClaimedDelivery, source: NotificationSource): OutgoingMail {
+function mailOf(delivery: ClaimedDelivery, source: NotificationSource, copiesTaken: boolean): OutgoingMail {
   const fallback = source.type === 'websocket' ? source.email_fallback : null;
   return {
     clientId: delivery.clientId,
@@ -58,6 +64,7 @@ function mailOf(delivery: ClaimedDelivery, source: NotificationSource): Outgoing
     to: delivery.target,
     cc: source.cc ?? [],
     bcc: source.bcc ?? [],
+    copiesTaken,
     replyTo: source.reply_to,
     fromEmail: source.from_email,
     fromName: source.from_name,

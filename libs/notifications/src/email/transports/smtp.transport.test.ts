@@ -6,7 +6,7 @@ import type { SMTPServerOptions } from 'smtp-server';
 import { NameResolver, ResolvingGuard } from '#libs/egress';
 import { aCertificate } from '../../../../../test/support/certificates.js';
 import { refusal, startMailServer, type MailServer } from '../../../../../test/support/mail-server.js';
-import { EmailFault, type EmailFaultCode } from '../email-faults.js';
+import { EmailFault, failedOutcome, type EmailFaultCode } from '../email-faults.js';
 import { composeMessage } from '../mail-message.js';
 import type { OutgoingMail } from '../mailer.js';
 import type { EmailProvider, SmtpConfig } from '../provider-configs.js';
@@ -65,6 +65,7 @@ function aMail(fields: Partial<OutgoingMail> = {}): OutgoingMail {
     to: 'user@example.com',
     cc: [],
     bcc: [],
+    copiesTaken: false,
     replyTo: null,
     fromEmail: null,
     fromName: null,
@@ -276,6 +277,33 @@ describe('SmtpTransport', () => {
     await failsWith(transport.send('c', providerAt(server), toBad, never), 'EMAIL_RECIPIENT_REFUSED', 550);
     const toLater = message(aMail({ to: 'later@example.com', cc: ['good@example.com'] }));
     await failsWith(transport.send('c', providerAt(server), toLater, never), 'EMAIL_TEMPORARILY_REFUSED', 450);
+  });
+
+  it('says of a refused recipient whether those in copy have it, and then leaves them out', async () => {
+    const server = await aServer({
+      onRcptTo: ({ address }, _, callback) => callback(address.startsWith('later') ? refusal(450) : null),
+    });
+    const { transport } = transportFor();
+    const takenAs = async (mail: OutgoingMail) => {
+      const fault = await transport.send('c', providerAt(server), message(mail), never).catch((error) => error);
+      assert.ok(fault instanceof EmailFault);
+      return failedOutcome(fault, 'smtp', false).providerMessageId;
+    };
+    const mail = aMail({ to: 'later@example.com', cc: ['cc@example.com'], bcc: ['bcc@example.com'] });
+    assert.equal(await takenAs(mail), '1-ABC');
+    assert.equal(await takenAs(aMail({ to: 'later@example.com', cc: ['later-2@example.com'] })), undefined);
+    assert.equal(await takenAs({ ...mail, copiesTaken: true }), undefined);
+    await transport.send(
+      'c',
+      providerAt(server),
+      message({ ...mail, to: 'now@example.com', copiesTaken: true }),
+      never,
+    );
+    assert.deepEqual(
+      server.taken.map(({ envelope }) => envelope.to),
+      [['cc@example.com', 'bcc@example.com'], ['now@example.com']],
+    );
+    assert.deepEqual(server.taken[1]!.mail.cc, [{ address: 'cc@example.com', name: '' }]);
   });
 
   it('names what keeps it from the server', async () => {
