@@ -152,7 +152,8 @@ describe('The queue of deliveries', () => {
     const worker = await aWorker(own.url, [handler]);
     await until('all are sent', () => order.length === added.length);
     await worker.stop();
-    const middle = (priority: string) => order.map((p, i) => (p === priority ? i : -1)).filter((i) => i >= 0)[EACH / 2]!;
+    const middle = (priority: string) =>
+      order.map((p, i) => (p === priority ? i : -1)).filter((i) => i >= 0)[EACH / 2]!;
     assert(middle('urgent') < middle('high') && middle('high') < middle('normal') && middle('normal') < middle('low'));
     assert(order.indexOf('low') < EACH * 2.5, `the first low one came after ${order.indexOf('low')} others`);
   });

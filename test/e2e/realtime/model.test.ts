@@ -136,7 +136,7 @@ describe('A client that does anything at random', () => {
     `always has the database's state after it resumed, on every transport (MODEL_SEED=${SEED})`,
     { timeout: 240_000 },
     async (t) => {
-      const result = await run(STEPS, SEED, 10_000);
+      const result = await run(STEPS, SEED, 60_000);
       t.diagnostic(JSON.stringify(result));
       if (process.env['MODEL_STEPS']) console.log(result);
       assert.ok(result.steps >= STEPS && result.checks >= STEPS / 10, JSON.stringify(result));
