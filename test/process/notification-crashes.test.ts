@@ -7,9 +7,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import { Database } from '#libs/database';
 import { call } from '../support/api.js';
-import { BuiltServer, freePort } from '../support/built-server.js';
+import { BuiltServer } from '../support/built-server.js';
+import { freePort } from '../support/free-port.js';
 import { inParallel, until } from '../support/concurrency.js';
 import { anOwnDatabase } from '../support/own-database.js';
+import { seeded } from '../support/random.js';
 import { SmtpSink, type SunkMail } from '../support/smtp-sink.js';
 
 /** CI kills a few times; CRASH_KILLS=100 is the full proof. */
@@ -27,12 +29,6 @@ interface Asked {
   id?: string;
 }
 
-/** A repeatable source of numbers from 0 to 1. */
-function randomFrom(seed: number): () => number {
-  let state = seed % 2147483647 || 1;
-  return () => (state = (state * 48271) % 2147483647) / 2147483647;
-}
-
 /** Everything one run of killing has to do with. */
 class Siege {
   readonly kills: number[] = [];
@@ -48,7 +44,7 @@ class Siege {
     private readonly env: Record<string, string>,
     private readonly sql: Database,
   ) {
-    this.random = randomFrom(seed);
+    this.random = seeded(seed);
     // A server that takes its time, so that kills fall before, between and after the answers.
     sink.beforeAccept = () => delay(this.random() * 30);
   }

@@ -6,7 +6,8 @@ import { Joining } from '../../../libs/realtime/src/room-channel.js';
 import { aRoom, aTenant, aUser, startApi, type TestApi } from '../../support/api.js';
 import { KeepAlive } from '../../support/concurrency.js';
 import { ModelClient, type ModelRoom } from '../../support/model-client.js';
-import { Gate, Random } from '../../support/model-room.js';
+import { Gate } from '../../support/model-room.js';
+import { Random } from '../../support/random.js';
 import { closeSockets, WAYS } from '../../support/sockets.js';
 
 /** More with MODEL_STEPS=20000; a run again with the MODEL_SEED it printed. */

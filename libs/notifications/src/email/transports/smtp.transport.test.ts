@@ -6,6 +6,7 @@ import type { SMTPServerOptions } from 'smtp-server';
 import { NameResolver, ResolvingGuard } from '#libs/egress';
 import { aCertificate } from '../../../../../test/support/certificates.js';
 import { refusal, startMailServer, type MailServer } from '../../../../../test/support/mail-server.js';
+import { aMail } from '../../../../../test/support/outgoing-mail.js';
 import { EmailFault, failedOutcome, type EmailFaultCode } from '../email-faults.js';
 import { composeMessage } from '../mail-message.js';
 import type { OutgoingMail } from '../mailer.js';
@@ -56,25 +57,6 @@ function providerAt(server: { port: number }, fields: Partial<SmtpConfig> = {}):
   };
 }
 
-function aMail(fields: Partial<OutgoingMail> = {}): OutgoingMail {
-  return {
-    clientId: randomUUID(),
-    deliveryId: randomUUID(),
-    attempt: 1,
-    recipientCount: 1,
-    to: 'user@example.com',
-    cc: [],
-    bcc: [],
-    copiesTaken: false,
-    replyTo: null,
-    fromEmail: null,
-    fromName: null,
-    subject: 'Welcome',
-    content: '<h1>Hello</h1><p>World</p>',
-    ...fields,
-  };
-}
-
 const message = (mail: OutgoingMail = aMail(), name = 'Acme', address = 'support@acme.example') =>
   composeMessage(mail, { address, name }, 'chat.example.com');
 
@@ -107,7 +89,8 @@ describe('SmtpTransport', () => {
   it('delivers HTML with a text alternative, to each of the envelope, bcc unseen', async () => {
     const server = await aServer();
     const { transport } = transportFor();
-    const mail = aMail({ cc: ['cc@example.com'], bcc: ['bcc@example.com'], replyTo: 'reply@example.com' });
+    const copies = { cc: ['cc@example.com'], bcc: ['bcc@example.com'] };
+    const mail = aMail({ ...copies, replyTo: 'reply@example.com', content: '<h1>Hello</h1><p>World</p>' });
     const receipt = await transport.send('c', providerAt(server), message(mail), never);
     assert.deepEqual(receipt, { providerMessageId: '1-ABC', statusCode: 250 });
     const [taken] = server.taken;
@@ -120,7 +103,7 @@ describe('SmtpTransport', () => {
     assert.deepEqual(taken!.mail.to, [{ address: 'user@example.com', name: '' }]);
     assert.deepEqual(taken!.mail.cc, [{ address: 'cc@example.com', name: '' }]);
     assert.deepEqual(taken!.mail.replyTo, [{ address: 'reply@example.com', name: '' }]);
-    assert.equal(taken!.mail.subject, 'Welcome');
+    assert.equal(taken!.mail.subject, mail.subject);
     assert.equal(taken!.mail.messageId, `<${mail.deliveryId}@chat.example.com>`);
     assert.equal(taken!.mail.html!.trim(), mail.content);
     assert.equal(taken!.mail.text!.trim(), 'Hello\n\nWorld');
