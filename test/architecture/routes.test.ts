@@ -60,8 +60,9 @@ function inputsOf({ controller, method }: Route): { kind: number; data: unknown;
     { index: number; data: unknown }
   >;
   const types = Reflect.getMetadata('design:paramtypes', controller.prototype as object, method) as unknown[];
+  // A parameter decorator of our own has a random name for a kind, which may begin with a digit.
   return Object.entries(args)
-    .map(([key, { index, data }]) => ({ kind: Number.parseInt(key, 10), data, type: types[index] }))
+    .map(([key, { index, data }]) => ({ kind: Number(/^(\d+):/.exec(key)?.[1]), data, type: types[index] }))
     .filter(({ kind }) => kind === BODY || kind === QUERY);
 }
 

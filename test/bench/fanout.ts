@@ -2,7 +2,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { CrowdOptions, Published, PublishOptions } from './fanout-crowd.js';
-import { Bench, freePort, type Server } from './servers.js';
+import { freePort } from '../support/free-port.js';
+import { Bench, type Server } from './servers.js';
 
 const CONTENT = 'A message of the usual length. '.repeat(8);
 const IN_FLIGHT = [1, 16];

@@ -1,12 +1,12 @@
 /** Starts what a benchmark measures: one PostgreSQL for all, a database and a process for each server. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { startEmbeddedPostgres } from '#libs/database';
+import { freePort } from '../support/free-port.js';
 import type { Load, Measurement } from './load.js';
 import { createReferenceTables } from './references.js';
 
@@ -116,15 +116,6 @@ export class Bench {
     await admin.end();
     return this.adminUrl.replace('/chatapi?', `/bench_${name}?`).replace(/\/chatapi$/, `/bench_${name}`);
   }
-}
-
-/** A port nobody listens on. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 async function until(ready: () => Promise<boolean>): Promise<void> {

@@ -11,8 +11,10 @@ import { anOwnDatabase, type OwnDatabase } from '../support/own-database.js';
 
 const KILLS = 20;
 const DELIVERIES = 2_000;
-/** The worker's time for an attempt and what its lease has on top. */
+/** The worker's time for an attempt and what its lease has on top: nobody holds a delivery for longer. */
 const LEASE_MS = 2_000;
+/** What the last leases and all that is left may take on a slow machine. */
+const PATIENCE_MS = 90_000;
 
 describe('Workers that are killed', () => {
   const redis = process.env['TEST_REDIS_URL'];
@@ -64,10 +66,12 @@ describe('Workers that are killed', () => {
         await until('it works', () => times.size > seen + Math.random() * 40);
         await delay(Math.random() * 5);
         await worker.kill();
-        const [row] = await adder.database.query<{ n: number }>(
-          `SELECT count(*) AS n FROM deliveries WHERE kind = 'counted' AND stage = 'leased'`,
+        const [leased] = await adder.database.query<{ n: number; ms: number }>(
+          `SELECT count(*) AS n, coalesce(max(extract(epoch FROM next_attempt_at - now()) * 1000), 0)::float8 AS ms
+           FROM deliveries WHERE kind = 'counted' AND stage = 'leased'`,
         );
-        atRisk += row!.n;
+        assert(leased!.ms <= LEASE_MS, `a killed worker holds a delivery for ${leased!.ms} ms`);
+        atRisk += leased!.n;
         worker = start();
       }
       const left = async (): Promise<number> => {
@@ -76,10 +80,7 @@ describe('Workers that are killed', () => {
         );
         return row!.n;
       };
-      const started = Date.now();
-      await until('all are delivered', async () => (await left()) === 0 || (await delay(20), false));
-      const waited = Date.now() - started;
-      assert(waited < LEASE_MS + 8_000, `the last one came ${waited} ms after the last kill`);
+      await until('all are delivered', async () => (await left()) === 0, PATIENCE_MS);
       const statuses = await adder.database.query<{ status: string; n: number }>(
         `SELECT status, count(*) AS n FROM deliveries WHERE kind = 'counted' AND client_id = ANY ($1) GROUP BY status`,
         [clients],

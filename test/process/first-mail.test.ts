@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import PostalMime from 'postal-mime';
 import { call } from '../support/api.js';
-import { BuiltServer, freePort } from '../support/built-server.js';
+import { BuiltServer } from '../support/built-server.js';
+import { freePort } from '../support/free-port.js';
 import { until } from '../support/concurrency.js';
 
 it('a fresh start with no configuration sends the first mail into a folder, and the notification says so', async () => {

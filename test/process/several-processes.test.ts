@@ -132,7 +132,7 @@ describe('Three processes, one PostgreSQL, one Redis', { skip }, () => {
       const want = await databaseState(database, client.id, room.id);
       for (const one of clients) {
         const same = (): boolean => differences(one.replica.state, want).length === 0;
-        await until('it has everything', async () => (await delay(20), same()), 15_000).catch(() =>
+        await until('it has everything', same).catch(() =>
           assert.fail(differences(one.replica.state, want).slice(0, 5).join('\n')),
         );
         assert.equal(new Set(one.history).size, one.history.length, 'nothing twice');

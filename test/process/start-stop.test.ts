@@ -10,6 +10,7 @@ import { after, describe, it } from 'node:test';
 import { Database } from '#libs/database';
 import { call } from '../support/api.js';
 import { until } from '../support/concurrency.js';
+import { freePort } from '../support/free-port.js';
 
 interface Running {
   child: ChildProcess;
@@ -19,15 +20,6 @@ interface Running {
 }
 
 const MAIN = resolve('dist/apps/api/src/main.js');
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 describe('Starting and stopping', () => {
   const directories: string[] = [];

@@ -3,7 +3,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -12,7 +11,9 @@ import { Redis } from 'ioredis';
 import { Database } from '#libs/database';
 import { call, type Reply } from '../support/api.js';
 import { inParallel, until } from '../support/concurrency.js';
+import { freePort } from '../support/free-port.js';
 import { anOwnDatabase, type OwnDatabase } from '../support/own-database.js';
+import { seeded } from '../support/random.js';
 import { Receiver } from '../support/receiver.js';
 import { startRedisServer } from '../support/redis-server.js';
 
@@ -21,26 +22,6 @@ const MAIN = resolve('dist/apps/api/src/main.js');
 const CRASHES = Number(process.env['CRASHES'] ?? 6);
 const SENDERS = 4;
 const RATE_LIMITS = { RATE_LIMIT_MESSAGES: 'off', RATE_LIMIT_DEFAULT: 'off', RATE_LIMIT_AUTHENTICATION: 'off' };
-
-/** The same numbers for the same seed, from 0 to 1. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** One built server that can be killed and started again, on the same port and database. */
 class Killable {

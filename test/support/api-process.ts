@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { until } from './concurrency.js';
-import { freePort } from './redis-server.js';
+import { freePort } from './free-port.js';
 
 const MAIN = resolve('dist/apps/api/src/main.js');
 

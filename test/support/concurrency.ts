@@ -21,12 +21,21 @@ export async function inParallel<T, R>(
   return results;
 }
 
-/** Waits until the condition holds, looking every 2 ms so that what is waited for has the processor; fails after `ms`. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
-  const end = Date.now() + ms;
-  while (!(await condition())) {
-    assert(Date.now() < end, `waited in vain: ${what}`);
-    await delay(2);
+/** How often a condition is looked at; one that has to ask somebody less and less often, so that it costs them little. */
+const LOOK_MS = 2;
+const MAX_ASK_MS = 50;
+const ASK_SHARE = 0.1;
+
+/** Waits until the condition holds; fails after `ms`, which is ample: machines are slow at times. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
+  const start = performance.now();
+  for (;;) {
+    const answer = condition();
+    if (await answer) return;
+    const waited = performance.now() - start;
+    assert(waited < ms, `waited in vain: ${what}`);
+    const asks = typeof answer !== 'boolean';
+    await delay(asks ? Math.min(Math.max(waited * ASK_SHARE, LOOK_MS), MAX_ASK_MS) : LOOK_MS);
   }
 }
 

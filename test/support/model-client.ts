@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { TestApi, TestTenant, TestUser } from './api.js';
 import { until } from './concurrency.js';
-import { assertRises, databaseState, differences, Gate, Random, Replica } from './model-room.js';
+import { assertRises, databaseState, differences, Gate, Replica } from './model-room.js';
+import { Random } from './random.js';
 import { aSocket, type TestFrame, type TestSocket, type Way } from './sockets.js';
 
 /** A room of the model: its gate, and nothing else is known of it. */

@@ -85,11 +85,7 @@ abstract class BaseSocket implements TestSocket {
 
   async frame(type: string, fits: (frame: TestFrame) => boolean = () => true): Promise<TestFrame> {
     const find = () => this.frames.find((frame) => frame.type === type && fits(frame));
-    await until(
-      `a ${type} frame over ${this.way}, got ${this.frames.map((f) => f.type).join(' ')}`,
-      () => !!find(),
-      10_000,
-    );
+    await until(`a ${type} frame over ${this.way}, got ${this.frames.map((f) => f.type).join(' ')}`, () => !!find());
     return find()!;
   }
 
@@ -98,7 +94,7 @@ abstract class BaseSocket implements TestSocket {
   }
 
   async ended(): Promise<{ code: number }> {
-    await until(`the end of a socket over ${this.way}`, () => this.closed !== undefined, 10_000);
+    await until(`the end of a socket over ${this.way}`, () => this.closed !== undefined);
     return this.closed!;
   }
 }

@@ -19,6 +19,9 @@ interface Finished {
   readonly details: { readonly duration_ms: number; readonly type?: string; readonly error?: Error };
 }
 
+/** Node's word for listeners that pile up; whoever leaks them has failed, whatever the tests say. */
+export const LEAK_WARNING = 'MaxListenersExceededWarning';
+
 interface FileCount {
   pass: number;
   fail: number;
@@ -35,7 +38,9 @@ export async function report(events: ReturnType<typeof run>): Promise<TestTotals
   const skips: { name: string; reason: string }[] = [];
   for await (const event of events) {
     if (event.type === 'test:stdout' || event.type === 'test:stderr') {
-      countOf(files, relative(process.cwd(), event.data.file)).output += event.data.message;
+      const count = countOf(files, relative(process.cwd(), event.data.file));
+      count.output += event.data.message;
+      if (event.data.message.includes(LEAK_WARNING)) count.fail++;
     }
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const test = event.data as Finished;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { migrate, startEmbeddedPostgres } from '#libs/database';
+import { aTemplateDatabase } from './own-database.js';
 import { startRedisServer } from './redis-server.js';
 
 /**
@@ -15,6 +16,8 @@ export async function startTestServices(signal: AbortSignal): Promise<() => Prom
   };
   try {
     process.env.TEST_DATABASE_URL ??= await startPostgres(cleanUps, signal);
+    const template = await aTemplateDatabase();
+    cleanUps.push(() => template.drop());
     const redisUrl = process.env.TEST_REDIS_URL ?? (await startRedis(cleanUps));
     if (redisUrl) process.env.TEST_REDIS_URL = redisUrl;
     return stop;

@@ -67,26 +67,46 @@ describe('The configuration', () => {
     assert.deepEqual(faultsOf({ NODE_ENV: 'production', ENCRYPTION_KEY: KEY }), []);
   });
 
-  for (const name of [
-    'RATE_LIMIT_FOO',
-    'RATE_LIMIT_MESSAGE',
-    'WS_MAX_CONNECTIONS',
-    'WEBHOOK_RETRY',
-    'NOTIFICATION_RETRIES',
-    'EGRESS_ALLOWED_CIDR',
-    'USER_KEY_TTL_SECONDS',
-    'CORS_ORIGIN',
-  ]) {
-    it(`${name} is refused: a misspelt variable would be one that silently does nothing`, () => {
-      assert.match(faultsOf({ [name]: '1' }).join(), new RegExp(`^${name} is not a variable of ChatAPI`));
+  const misspelt: Record<string, string> = {
+    RATE_LIMIT_FOO: 'RATE_LIMIT_DEFAULT',
+    RATE_LIMIT_MESSAGE: 'RATE_LIMIT_MESSAGES',
+    WS_MAX_CONNECTIONS: 'WS_MAX_CONNECTIONS_PER_CLIENT',
+    WEBHOOK_RETRY: 'WEBHOOK_RETRY_SCHEDULE',
+    NOTIFICATION_RETRY_SHEDULE: 'NOTIFICATION_RETRY_SCHEDULE',
+    MAIL_SERVER: 'MAIL_URL',
+    EGRESS_ALLOWED_CIDR: 'EGRESS_ALLOWED_CIDRS',
+    USER_KEY_TTL_S: 'USER_KEY_TTL',
+    CORS_ORIGIN: 'CORS_ORIGINS',
+    DATABASE_URI: 'DATABASE_URL',
+    REDIS_ULR: 'REDIS_URL',
+    TRUSTPROXY: 'TRUST_PROXY',
+    REGISTRATION_TOKEN_: 'REGISTRATION_TOKEN',
+    encryption_key: 'ENCRYPTION_KEY',
+  };
+  for (const [name, known] of Object.entries(misspelt)) {
+    it(`${name} is refused and ${known} named: a misspelt variable would be one that silently does nothing`, () => {
+      assert.deepEqual(faultsOf({ [name]: '1' }), [`${name} is not a variable of ChatAPI (did you mean ${known}?)`]);
     });
   }
+
+  it('lets another spelling be beside the variable itself', () => {
+    assert.deepEqual(faultsOf({ DATABASE_URI: 'postgres://h/d', DATABASE_URL: 'postgres://h/d' }), []);
+  });
 
   it('lets be what is not ours', () => {
     const links = { WEBHOOK_SERVICE_HOST: 'x', WEBHOOK_SERVICE_PORT: '1', WEBHOOK_SERVICE_PORT_HTTP: '1' };
     const docker = { NOTIFICATION_PORT: 'tcp://x', NOTIFICATION_PORT_80_TCP: 'x', NOTIFICATION_PORT_80_TCP_ADDR: 'x' };
     assert.deepEqual(
-      faultsOf({ HOME: '/', PATH: '/bin', MAIL: '/var/mail', npm_config_x: '1', ...links, ...docker }),
+      faultsOf({
+        HOME: '/',
+        HOSTS: 'x',
+        MAIL: '/var/mail',
+        DATABASE_NAME: 'x',
+        NODE_OPTIONS: '',
+        npm_config_x: '1',
+        ...links,
+        ...docker,
+      }),
       [],
     );
   });

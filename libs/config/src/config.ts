@@ -50,10 +50,27 @@ function isCidr(text: string): boolean {
   return Number(bits) <= (version === 4 ? 32 : 128);
 }
 
+/** Characters to add, drop, replace or swap with their neighbour until one is the other. */
+function slipsBetween(one: string, other: string): number {
+  let [before, last] = [[] as number[], Array.from({ length: other.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= one.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= other.length; j++) {
+      row[j] = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + (one[i - 1] === other[j - 1] ? 0 : 1));
+      const swapped = i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1];
+      if (swapped) row[j] = Math.min(row[j]!, before[j - 2]! + 1);
+    }
+    [before, last] = [last, row];
+  }
+  return last[other.length]!;
+}
+
 type Env = Record<string, string | undefined>;
 
 /** Variables that begin so are ours: one we do not know is a misspelt one. */
-const OUR_PREFIXES = /^(RATE_LIMIT|WS|WEBHOOK|NOTIFICATION|EGRESS|USER_KEY|CORS)_/;
+const OUR_PREFIXES = /^(RATE_LIMIT|WS|WEBHOOK|NOTIFICATION|MAIL|EGRESS|USER_KEY|CORS)_/;
+/** Shorter names are a slip away from too many that mean something else. */
+const LONG_ENOUGH_FOR_A_SLIP = 8;
 /** What Kubernetes and Docker links add for a service that happens to be called so. */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?|NAME)$/;
 
@@ -63,13 +80,28 @@ class Reader {
 
   constructor(private readonly env: Env) {}
 
-  /** Adds a fault for every variable with one of our prefixes that was not read. */
+  /**
+   * Adds a fault for every variable that was meant for us and would do nothing: it begins like ours, or is one slip away
+   * from one of ours that is not set. All others are somebody else's.
+   */
   refuseUnknown(): void {
     for (const name of Object.keys(this.env)) {
-      if (!OUR_PREFIXES.test(name) || SERVICE_LINK.test(name) || this.read.has(name)) continue;
-      const known = [...this.read].filter((other) => OUR_PREFIXES.exec(other)?.[0] === OUR_PREFIXES.exec(name)![0]);
-      this.faults.push(`${name} is not a variable of ChatAPI (there is ${known.join(', ')})`);
+      if (this.read.has(name) || SERVICE_LINK.test(name)) continue;
+      const prefix = OUR_PREFIXES.exec(name)?.[0];
+      const [nearest, slips] = this.nearest(name, prefix ?? '');
+      const isSlip = slips <= 1 && name.length >= LONG_ENOUGH_FOR_A_SLIP && this.text(nearest) === undefined;
+      if (prefix !== undefined || isSlip) {
+        this.faults.push(`${name} is not a variable of ChatAPI (did you mean ${nearest}?)`);
+      }
     }
+  }
+
+  /** The variable of ours with that prefix which is the fewest slips away, and how many. */
+  private nearest(name: string, prefix: string): [string, number] {
+    return [...this.read]
+      .filter((known) => known.startsWith(prefix))
+      .map((known): [string, number] => [known, slipsBetween(known, name.toUpperCase())])
+      .reduce((best, one) => (one[1] < best[1] ? one : best));
   }
 
   text(name: string): string | undefined {

@@ -8,8 +8,8 @@ import { EmailProviders1764000400000 } from './migrations/1764000400000-email-pr
 import { Notifications1764000500000 } from './migrations/1764000500000-notifications.js';
 import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.js';
 import { DeliveryAhead1764000700000 } from './migrations/1764000700000-delivery-ahead.js';
-import { RelayLeases1764000900000 } from './migrations/1764000900000-relay-leases.js';
 import { LeanSends1764000800000 } from './migrations/1764000800000-lean-sends.js';
+import { RelayLeases1764000900000 } from './migrations/1764000900000-relay-leases.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -22,8 +22,8 @@ const MIGRATIONS = [
   Notifications1764000500000,
   EventOrder1764000600000,
   DeliveryAhead1764000700000,
-  RelayLeases1764000900000,
   LeanSends1764000800000,
+  RelayLeases1764000900000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */

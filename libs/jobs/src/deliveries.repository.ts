@@ -88,6 +88,9 @@ export interface LeasedRow {
   lease_until: number;
 }
 
+/** The lock by which claims of all processes go one after another; `claim_deliveries` takes it. */
+const CLAIM_LOCK = 7226852;
+
 /** The tenant as the queue's indexes have it; see their migration. */
 const tenantOf = (row: string): string => `nullif(${row}client_id, '${NIL_ID}')`;
 
@@ -144,17 +147,23 @@ export class DeliveriesRepository {
       recordParams(records),
     );
     const own = new Set(row!.own);
-    const owned = records.filter(({ delivery }) => own.has(`${delivery.clientId} ${delivery.id}`));
-    await this.release(
-      tx,
-      owned.filter((r) => r.nextInMs === null && r.delivery.orderKey !== null).map((r) => r.delivery),
-    );
-    return owned;
+    return records.filter(({ delivery }) => own.has(`${delivery.clientId} ${delivery.id}`));
   }
 
-  /** Lets the next one of each order key go, where it is held by nothing but the one before it. */
-  async release(tx: Tx, ended: readonly { clientId: string; lane: string; orderKey: string | null }[]): Promise<void> {
+  /**
+   * Lets the next one of each order key go, where it was held by nothing but what has ended. Comes after the commit of
+   * that end and takes its turn among the claims: one that still saw the delivery leased has put the next one behind by
+   * then. Without it, the next one goes by itself some time later.
+   */
+  async release(ended: readonly { clientId: string; lane: string; orderKey: string | null }[]): Promise<void> {
     if (ended.length === 0) return;
+    await this.database.run(async (tx) => {
+      await tx.query(`SELECT pg_advisory_xact_lock(${CLAIM_LOCK}), set_config('synchronous_commit', 'off', true)`);
+      await this.releaseNext(tx, ended);
+    });
+  }
+
+  private async releaseNext(tx: Tx, ended: Parameters<DeliveriesRepository['release']>[0]): Promise<void> {
     await tx.query(
       `UPDATE deliveries d SET stage = 'ready', next_attempt_at = now()
        FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::text[], $3::text[])) AS k (client_id, lane, order_key),

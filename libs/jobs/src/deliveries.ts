@@ -75,10 +75,7 @@ export class Deliveries {
       paramsOf(selection),
     );
     const ordered = rows.filter((row) => row.order_key !== null);
-    await this.repository.release(
-      tx,
-      ordered.map((row) => ({ clientId: selection.clientId, lane: row.lane, orderKey: row.order_key })),
-    );
+    if (ordered.length > 0) tx.afterCommit(() => void this.release(selection.clientId, ordered));
     return rows.map((row) => row.id);
   }
 
@@ -92,6 +89,15 @@ export class Deliveries {
     );
     if (rows.length > 0) tx.afterCommit(() => this.committed());
     return rows.map((row) => row.id);
+  }
+
+  /** Never rejects. */
+  private async release(clientId: string, ended: EndedRow[]): Promise<void> {
+    const keys = ended.map((row) => ({ clientId, lane: row.lane, orderKey: row.order_key }));
+    await this.repository.release(keys).then(
+      () => this.committed(),
+      () => undefined,
+    );
   }
 
   /** Called after every commit that made something due, in this process. */

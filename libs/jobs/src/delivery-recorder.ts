@@ -67,7 +67,9 @@ export class DeliveryRecorder {
   private async store(batch: AttemptRecord[]): Promise<void> {
     for (;;) {
       try {
-        this.onRecorded(batch, new Set(await this.database.run((tx) => this.record(tx, batch))));
+        const own = await this.database.run((tx) => this.record(tx, batch));
+        await this.release(own);
+        this.onRecorded(batch, new Set(own));
         return;
       } catch (error) {
         if (error instanceof ApiError && error.status === 503) {
@@ -116,7 +118,16 @@ export class DeliveryRecorder {
       ...nextStep(this.handlerOf(delivery.kind).policy, delivery.step, delivery.attempt, outcome),
     };
     const own = await this.database.run((tx) => this.repository.record(tx, [bare])).catch(() => []);
+    await this.release(own);
     this.onRecorded([record], new Set(own.length > 0 ? [record] : []));
+  }
+
+  /** Lets go what waited for the end of these in their order. Never rejects. */
+  private async release(records: AttemptRecord[]): Promise<void> {
+    const ended = records.filter((r) => r.nextInMs === null && r.delivery.orderKey !== null);
+    await this.repository.release(ended.map((r) => r.delivery)).catch((error: unknown) => {
+      this.logger.warn(`What comes next in order goes later: ${nameOf(error)}`);
+    });
   }
 }
 

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { ApiError } from '#libs/common';
 import { EventLog } from '#libs/events';
 import { Hub } from '#libs/realtime';
+import { seeded } from '../../../test/support/random.js';
 import { MessageWriter, type SendExecutor } from './message-writer.js';
 import type { MessageSend, SendOutcome } from './message-sends.js';
 
@@ -90,16 +91,6 @@ function outcomeOf(send: MessageSend): SendOutcome {
 
 function fault(code?: string): Error {
   return Object.assign(new Error('Connection terminated unexpectedly'), code ? { code } : {});
-}
-
-/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
-function seeded(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

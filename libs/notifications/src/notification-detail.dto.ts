@@ -19,7 +19,7 @@ export class NotificationAttemptDto {
   @Text(1, 64, { example: 'smtp' })
   provider_name: string | null;
 
-  /** The provider's own id of the message. */
+  /** The provider's own id of the message. A failed attempt has one where it was sent to those in copy all the same. */
   @Nullable()
   @Text(1, 255, { example: '<0198c0de@example.com>' })
   provider_message_id: string | null;

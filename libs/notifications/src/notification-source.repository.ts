@@ -43,6 +43,16 @@ export class NotificationSourceRepository {
     );
   }
 
+  /** Whether an attempt of a mail was taken for those in copy although it failed: then it has an id of the provider. */
+  async wereCopiesTaken(clientId: string, deliveryId: string): Promise<boolean> {
+    const rows = await this.database.query(
+      `SELECT 1 FROM delivery_attempts
+       WHERE client_id = $1 AND delivery_id = $2 AND status = 'failed' AND provider_message_id IS NOT NULL LIMIT 1`,
+      [clientId, deliveryId],
+    );
+    return rows.length > 0;
+  }
+
   /** Puts a notification into the inboxes of a room's present members. Again does nothing. */
   async fillRoomInboxes(clientId: string, id: string, roomId: string): Promise<void> {
     await this.database.query(

@@ -1,24 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { seeded } from '../../../test/support/random.js';
 import { EncodedFrame } from './encoded-frame.js';
 import { Sequencer, type FrameOrder } from './sequencer.js';
-
-/** A small seeded generator (mulberry32), so that a failure can be run again. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 const frame = (seq: number): EncodedFrame => new EncodedFrame('message', `{"seq":${seq}}`, seq);
 
 /** One room's life: changes are told late, twice, out of order or not at all; the database always has them. */
 function live(order: FrameOrder, seed: number): void {
-  const next = random(seed);
+  const next = seeded(seed);
   const first = Math.floor(next() * 3);
   const last = first + 40;
   const told: number[] = [];

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { ResealSecretsProcessor } from '#libs/composition';
 import { Mailer } from '#libs/notifications';
 import { aTenant, aUser, startApi, type Reply, type TestApi, type TestTenant } from '../../support/api.js';
+import { aMail } from '../../support/outgoing-mail.js';
 import { inParallel } from '../../support/concurrency.js';
 import { assertError, assertInvalid } from '../../support/errors.js';
 import { startMailServer, type MailServer } from '../../support/mail-server.js';
@@ -355,17 +356,8 @@ describe('Secrets of email providers', () => {
       await ask('GET', PATH);
       await ask('POST', `${PATH}/validate`);
       for (let attempt = 1; attempt <= 6; attempt++) {
-        const mail = {
-          clientId: tenant.id,
-          deliveryId: randomUUID(),
-          attempt,
-          recipientCount: 1,
-          to: 'me@example.com',
-        };
-        const rest = { cc: [], bcc: [], replyTo: null, fromEmail: null, fromName: null, subject: 's', content: 'c' };
-        answers.push(
-          JSON.stringify(await api.app.get(Mailer).send({ ...mail, ...rest }, new AbortController().signal)),
-        );
+        const mail = aMail({ clientId: tenant.id, attempt, to: 'me@example.com' });
+        answers.push(JSON.stringify(await api.app.get(Mailer).send(mail, new AbortController().signal)));
       }
       assert.equal(answers.length, 26);
       assert.doesNotMatch(answers.join('\n'), /planted/);
@@ -422,23 +414,7 @@ describe('Secrets of email providers', () => {
     assert.deepEqual(await shown(after), await shown(rotated));
     assert.deepEqual(await shown(before), [null, null], 'without the key: nothing to show, and no failure');
     const mailer = before.app.get(Mailer);
-    const outcome = await mailer.send(
-      {
-        clientId: tenant.id,
-        deliveryId: randomUUID(),
-        attempt: 1,
-        recipientCount: 1,
-        to: 'a@example.com',
-        cc: [],
-        bcc: [],
-        replyTo: null,
-        fromEmail: null,
-        fromName: null,
-        subject: 's',
-        content: 'c',
-      },
-      new AbortController().signal,
-    );
+    const outcome = await mailer.send(aMail({ clientId: tenant.id }), new AbortController().signal);
     assert.deepEqual([outcome.result, outcome.errorCode], ['retry', 'EMAIL_SECRET_UNREADABLE']);
     await Promise.all([before.stop(), rotated.stop(), after.stop()]);
   });

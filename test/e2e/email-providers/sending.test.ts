@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,27 +8,10 @@ import { Mailer, type OutgoingMail } from '#libs/notifications';
 import { aTenant, startApi, type TestApi, type TestTenant } from '../../support/api.js';
 import { startHttpFake, type HttpFake } from '../../support/http-fake.js';
 import { refusal, startMailServer, type MailServer } from '../../support/mail-server.js';
+import { aMail } from '../../support/outgoing-mail.js';
 
 const LOOPBACK = { EGRESS_ALLOWED_CIDRS: '127.0.0.0/8' };
 const never = new AbortController().signal;
-
-function aMail(clientId: string, fields: Partial<OutgoingMail> = {}): OutgoingMail {
-  return {
-    clientId,
-    deliveryId: randomUUID(),
-    attempt: 1,
-    recipientCount: 1,
-    to: 'user@example.com',
-    cc: [],
-    bcc: [],
-    replyTo: null,
-    fromEmail: null,
-    fromName: null,
-    subject: 'Welcome!',
-    content: '<h1>Welcome to our platform!</h1>',
-    ...fields,
-  };
-}
 
 describe('Which provider a mail goes by', () => {
   let api: TestApi;
@@ -75,7 +57,7 @@ describe('Which provider a mail goes by', () => {
 
   it('none at all: the mail fails, and says what is missing', async () => {
     const tenant = await aTenant(api);
-    const outcome = await send(aMail(tenant.id));
+    const outcome = await send(aMail({ clientId: tenant.id }));
     assert.equal(outcome.result, 'failed');
     assert.equal(outcome.errorCode, 'EMAIL_PROVIDER_NOT_CONFIGURED');
   });
@@ -83,7 +65,7 @@ describe('Which provider a mail goes by', () => {
   it('the one there is, with its sender', async () => {
     const tenant = await aTenant(api);
     await put(tenant, smtpAt(server));
-    const mail = aMail(tenant.id);
+    const mail = aMail({ clientId: tenant.id });
     const outcome = await send(mail);
     assert.deepEqual(outcome, {
       result: 'sent',
@@ -98,18 +80,18 @@ describe('Which provider a mail goes by', () => {
   it('a change is seen by the very next mail', async () => {
     const tenant = await aTenant(api);
     await put(tenant, smtpAt(deferring));
-    assert.equal((await send(aMail(tenant.id))).result, 'retry');
+    assert.equal((await send(aMail({ clientId: tenant.id }))).result, 'retry');
     await put(tenant, smtpAt(server));
-    assert.equal((await send(aMail(tenant.id))).result, 'sent');
+    assert.equal((await send(aMail({ clientId: tenant.id }))).result, 'sent');
     const gone = await api.call('DELETE', '/clients/email-providers/smtp', { key: tenant.key });
     assert.equal(gone.status, 204);
-    assert.equal((await send(aMail(tenant.id))).errorCode, 'EMAIL_PROVIDER_NOT_CONFIGURED');
+    assert.equal((await send(aMail({ clientId: tenant.id }))).errorCode, 'EMAIL_PROVIDER_NOT_CONFIGURED');
   });
 
   it('sends from the domain of the provider only, by whatever name', async () => {
     const tenant = await aTenant(api);
     await put(tenant, smtpAt(server));
-    const allowed = aMail(tenant.id, { fromEmail: 'sales@ACME.example', fromName: 'Sales' });
+    const allowed = aMail({ clientId: tenant.id, fromEmail: 'sales@ACME.example', fromName: 'Sales' });
     assert.equal((await send(allowed)).result, 'sent');
     const taken = server.taken.find((one) => one.mail.messageId?.includes(allowed.deliveryId));
     assert.equal(taken!.mail.from!.name, 'Sales');
@@ -119,7 +101,7 @@ describe('Which provider a mail goes by', () => {
       'x@acme.example.evil.example',
       'support@acme.example@evil.example',
     ]) {
-      const outcome = await send(aMail(tenant.id, { fromEmail }));
+      const outcome = await send(aMail({ clientId: tenant.id, fromEmail }));
       assert.equal(outcome.result, 'failed', fromEmail);
       assert.equal(outcome.errorCode, 'EMAIL_SENDER_NOT_ALLOWED', fromEmail);
       assert.doesNotMatch(outcome.error!, /acme|evil|example/);
@@ -129,7 +111,7 @@ describe('Which provider a mail goes by', () => {
   it('a refused password is final where it is the only provider', async () => {
     const tenant = await aTenant(api);
     await put(tenant, smtpAt(refusing, { username: 'u', password: 'planted-secret' }));
-    const outcome = await send(aMail(tenant.id));
+    const outcome = await send(aMail({ clientId: tenant.id }));
     assert.deepEqual([outcome.result, outcome.errorCode, outcome.statusCode], ['failed', 'EMAIL_AUTH_FAILED', 535]);
     assert.doesNotMatch(JSON.stringify(outcome), /planted/);
   });
@@ -139,7 +121,7 @@ describe('Which provider a mail goes by', () => {
     const fake = await aFake(() => ({ status: 503 }));
     const names = async (fields: Partial<OutgoingMail>) => {
       const outcomes = [];
-      for (const attempt of [1, 2, 3, 4]) outcomes.push(await send(aMail(tenant.id, { ...fields, attempt })));
+      for (const attempt of [1, 2, 3, 4]) outcomes.push(await send(aMail({ clientId: tenant.id, ...fields, attempt })));
       for (const { result } of outcomes) assert.equal(result, 'retry');
       return outcomes.map(({ providerName }) => providerName);
     };
@@ -168,7 +150,7 @@ describe('Which provider a mail goes by', () => {
     const fake = await aFake(() => ({ status: 401, body: {} }));
     await put(tenant, { provider_type: 'resend', api_key: 're_planted', base_url: fake.url });
     await put(tenant, smtpAt(server));
-    const mail = aMail(tenant.id);
+    const mail = aMail({ clientId: tenant.id });
     const first = await send(mail);
     assert.deepEqual([first.result, first.errorCode, first.providerName], ['retry', 'EMAIL_AUTH_FAILED', 'resend']);
     const second = await send({ ...mail, attempt: 2 });
@@ -178,7 +160,7 @@ describe('Which provider a mail goes by', () => {
   it('never another client’s', async () => {
     const [a, b] = [await aTenant(api), await aTenant(api)];
     await put(a, smtpAt(server));
-    assert.equal((await send(aMail(b.id))).errorCode, 'EMAIL_PROVIDER_NOT_CONFIGURED');
+    assert.equal((await send(aMail({ clientId: b.id }))).errorCode, 'EMAIL_PROVIDER_NOT_CONFIGURED');
   });
 });
 
@@ -195,12 +177,14 @@ describe('Mail of clients without a provider', () => {
     const api = await startApi({ MAIL_URL: mailUrl });
     try {
       const tenant = await aTenant(api);
-      const outcome = await api.app.get(Mailer).send(aMail(tenant.id), never);
+      const outcome = await api.app.get(Mailer).send(aMail({ clientId: tenant.id }), never);
       assert.equal(outcome.result, 'sent', JSON.stringify(outcome));
       assert.equal(outcome.providerName, 'server');
       assert.deepEqual(seen, ['us@er:p/w']);
       assert.deepEqual(server.taken[0]!.mail.from, { address: 'no-reply@chat.example', name: 'Chat' });
-      const other = await api.app.get(Mailer).send(aMail(tenant.id, { fromEmail: 'boss@example.com' }), never);
+      const other = await api.app
+        .get(Mailer)
+        .send(aMail({ clientId: tenant.id, fromEmail: 'boss@example.com' }), never);
       assert.deepEqual([other.result, other.errorCode], ['failed', 'EMAIL_SENDER_NOT_ALLOWED']);
     } finally {
       await api.stop();
@@ -213,7 +197,7 @@ describe('Mail of clients without a provider', () => {
     const api = await startApi({ DATA_DIR: dataDir });
     try {
       const tenant = await aTenant(api);
-      const mail = aMail(tenant.id, { bcc: ['hidden@example.com'] });
+      const mail = aMail({ clientId: tenant.id, bcc: ['hidden@example.com'] });
       for (const attempt of [1, 2]) {
         const outcome = await api.app.get(Mailer).send({ ...mail, attempt }, never);
         const file = `${mail.deliveryId}.eml`;

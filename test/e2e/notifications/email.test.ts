@@ -116,6 +116,25 @@ describe('A mail', () => {
     assert(sunk!.raw.includes(done.deliveries[0].id));
   });
 
+  it('goes to those in copy once, however often its recipient is refused', async () => {
+    let refusals = [451, 550];
+    const before = notifier.smtp.verdict;
+    notifier.smtp.verdict = (address) => (address === 'lagging@example.com' ? refusals.shift() : before(address));
+    const copies = { cc: ['copied@example.com'], bcc: ['copied-blindly@example.com'] };
+    const { id } = await mail({ to_email: 'lagging@example.com', ...copies });
+    const failed = await untilStatus(notifier.tenant, id, 'failed');
+    const takenAs = failed.deliveries[0].attempts.map((one: Record<string, unknown>) => one['provider_message_id']);
+    assert.equal(takenAs.length, 2);
+    assert.ok(takenAs[0], 'those in copy have it');
+    assert.equal(takenAs[1], null);
+    refusals = [];
+    await notifier.api.call('POST', `/notifications/${id}/retry`, { key: notifier.tenant.key });
+    await untilStatus(notifier.tenant, id, 'sent');
+    const envelopes = notifier.smtp.mails.map(({ to }) => to).filter((to) => /lagging|copied/.test(to.join()));
+    assert.deepEqual(envelopes, [['copied@example.com', 'copied-blindly@example.com'], ['lagging@example.com']]);
+    notifier.smtp.verdict = before;
+  });
+
   it('that failed can be tried again, only then, and only for those it failed for', async () => {
     const created = await mail({ to_email: ['again@example.com', 'never-3@example.com'] });
     await untilStatus(notifier.tenant, created.id, 'partial');

@@ -35,7 +35,7 @@ describe('What docs/notifications.md shows', () => {
       NOTIFICATION_ID: mail.id,
       INBOX_ID: inbox.id,
     };
-    const child = spawn('bash', ['-euo', 'pipefail', '-c', script], { env });
+    const child = spawn('bash', ['--norc', '-euo', 'pipefail', '-c', script], { env });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (output += part));
     assert.deepEqual(await once(child, 'close'), [0, null], output);

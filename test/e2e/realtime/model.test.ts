@@ -6,7 +6,8 @@ import { Joining } from '../../../libs/realtime/src/room-channel.js';
 import { aRoom, aTenant, aUser, startApi, type TestApi } from '../../support/api.js';
 import { KeepAlive } from '../../support/concurrency.js';
 import { ModelClient, type ModelRoom } from '../../support/model-client.js';
-import { Gate, Random } from '../../support/model-room.js';
+import { Gate } from '../../support/model-room.js';
+import { Random } from '../../support/random.js';
 import { closeSockets, WAYS } from '../../support/sockets.js';
 
 /** More with MODEL_STEPS=20000; a run again with the MODEL_SEED it printed. */
@@ -136,7 +137,7 @@ describe('A client that does anything at random', () => {
     `always has the database's state after it resumed, on every transport (MODEL_SEED=${SEED})`,
     { timeout: 240_000 },
     async (t) => {
-      const result = await run(STEPS, SEED, 10_000);
+      const result = await run(STEPS, SEED, 60_000);
       t.diagnostic(JSON.stringify(result));
       if (process.env['MODEL_STEPS']) console.log(result);
       assert.ok(result.steps >= STEPS && result.checks >= STEPS / 10, JSON.stringify(result));

@@ -53,7 +53,7 @@ describe('On the wire, Socket.IO', () => {
   }
   const next = async ({ got }: { got: string[] }, start: string): Promise<string> => {
     const find = () => got.find((one) => one.startsWith(start));
-    await until(`a packet ${start}, got ${got.join(' ').slice(0, 300)}`, () => find() !== undefined, 10_000);
+    await until(`a packet ${start}, got ${got.join(' ').slice(0, 300)}`, () => find() !== undefined);
     return got.splice(got.indexOf(find()!), 1)[0]!;
   };
   const poll = async (sid: string): Promise<string[]> =>
@@ -262,7 +262,7 @@ describe('On the wire, plain WebSocket', () => {
   }
   const opcode = async (seen: { data: Buffer }, wanted: number): Promise<Buffer> => {
     const find = () => framesIn(seen.data).find((one) => one.opcode === wanted);
-    await until(`a frame with opcode ${wanted}`, () => find() !== undefined, 10_000);
+    await until(`a frame with opcode ${wanted}`, () => find() !== undefined);
     return find()!.payload;
   };
   const texts = (seen: { data: Buffer }): Json[] =>

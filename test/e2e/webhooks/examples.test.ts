@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { aMessage, aRoom, aUser, call } from '../../support/api.js';
 import { until } from '../../support/concurrency.js';
+import { freePort } from '../../support/free-port.js';
 import { aTestDelivery, aWebhook, aWebhookStage, type WebhookStage } from '../../support/webhooks.js';
 
 const EXAMPLES: Record<string, { command: string; args: (port: number) => string[] }> = {
@@ -15,15 +14,6 @@ const EXAMPLES: Record<string, { command: string; args: (port: number) => string
     args: (port) => ['-S', `127.0.0.1:${port}`, 'examples/webhook-receiver.php'],
   },
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 describe('The example receivers', () => {
   let stage: WebhookStage;

@@ -48,6 +48,8 @@ export interface FaultDetails {
   /** Enhanced status of SMTP, such as 5.1.1. */
   enhanced?: string;
   retryAfterMs?: number;
+  /** The recipient was refused and those in copy were not: the id under which the mail was taken for them. */
+  copiesTakenAs?: string;
   cause?: unknown;
 }
 
@@ -76,5 +78,6 @@ export function failedOutcome(fault: EmailFault, providerName: string | undefine
     providerName,
     statusCode: fault.details.statusCode,
     retryAfterMs: fault.details.retryAfterMs,
+    providerMessageId: fault.details.copiesTakenAs?.slice(0, 255),
   };
 }

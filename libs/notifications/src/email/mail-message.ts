@@ -17,6 +17,8 @@ export interface MailMessage {
   to: string;
   cc: readonly string[];
   bcc: readonly string[];
+  /** Those in copy have it already: they may be named in it, and it does not go to them. */
+  copiesTaken: boolean;
   replyTo: string | null;
   subject: string;
   text: string;
@@ -75,6 +77,7 @@ export function composeMessage(mail: OutgoingMail, from: Mailbox, idHost: string
     to,
     cc,
     bcc: others(mail.bcc, [to, ...cc]),
+    copiesTaken: mail.copiesTaken,
     replyTo: mail.replyTo === null ? null : portable(mail.replyTo),
     subject: mail.subject,
     text: html ? htmlToText(mail.content) : mail.content,

@@ -12,6 +12,8 @@ export interface OutgoingMail {
   to: string;
   cc: readonly string[];
   bcc: readonly string[];
+  /** Those in copy were sent it by an earlier attempt: it is for the recipient alone. */
+  copiesTaken: boolean;
   replyTo: string | null;
   fromEmail: string | null;
   fromName: string | null;

@@ -12,7 +12,11 @@ import {
 import { Mailer, MAIL_TIMEOUT_MS, type OutgoingMail } from '../email/mailer.js';
 import { distinctAddresses, KINDS } from '../notification-plan.js';
 import { NotificationSettlement } from '../notification-settlement.js';
-import { NotificationSources, type NotificationSource } from '../notification-source.repository.js';
+import {
+  NotificationSourceRepository,
+  NotificationSources,
+  type NotificationSource,
+} from '../notification-source.repository.js';
 import { gone, retryPolicy } from './notification-outcomes.js';
 
 /** Sends the mails of e-mail notifications, and of socket notifications whose readers were not online. */
@@ -27,6 +31,7 @@ export class SendEmailHandler implements DeliveryHandler, OnModuleInit {
   constructor(
     private readonly engine: DeliveryEngine,
     private readonly sources: NotificationSources,
+    private readonly repository: NotificationSourceRepository,
     private readonly settlement: NotificationSettlement,
     private readonly mailer: Mailer,
     @Inject(CONFIG) config: Config,
@@ -44,15 +49,21 @@ export class SendEmailHandler implements DeliveryHandler, OnModuleInit {
 
   async attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<AttemptOutcome> {
     const source = await this.sources.of(delivery);
-    return source ? this.mailer.send(mailOf(delivery, source), signal) : gone();
+    if (!source) return gone();
+    return this.mailer.send(mailOf(delivery, source, await this.wereCopiesTaken(delivery, source)), signal);
   }
 
   settled(tx: Tx, settled: SettledDelivery[]): Promise<void> {
     return this.settlement.settle(tx, settled);
   }
+
+  private async wereCopiesTaken({ clientId, id, attempt }: ClaimedDelivery, source: NotificationSource) {
+    const hasCopies = (source.cc ?? []).length + (source.bcc ?? []).length > 0;
+    return attempt > 1 && hasCopies && this.repository.wereCopiesTaken(clientId, id);
+  }
 }
 
-function mailOf(delivery: ClaimedDelivery, source: NotificationSource): OutgoingMail {
+function mailOf(delivery: ClaimedDelivery, source: NotificationSource, copiesTaken: boolean): OutgoingMail {
   const fallback = source.type === 'websocket' ? source.email_fallback : null;
   return {
     clientId: delivery.clientId,
@@ -62,6 +73,7 @@ function mailOf(delivery: ClaimedDelivery, source: NotificationSource): Outgoing
     to: delivery.target,
     cc: source.cc ?? [],
     bcc: source.bcc ?? [],
+    copiesTaken,
     replyTo: source.reply_to,
     fromEmail: source.from_email,
     fromName: source.from_name,

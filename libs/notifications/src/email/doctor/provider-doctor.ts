@@ -147,6 +147,7 @@ function testMessage({ provider, testRecipient }: Patient): MailMessage {
     to: testRecipient ?? provider.defaultFromEmail,
     cc: [],
     bcc: [],
+    copiesTaken: false,
     replyTo: null,
     fromEmail: null,
     fromName: null,

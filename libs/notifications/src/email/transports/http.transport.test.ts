@@ -12,7 +12,7 @@ import {
 import { EMAIL_FAULTS, EmailFault, failedOutcome, type EmailFaultCode } from '../email-faults.js';
 import { composeMessage } from '../mail-message.js';
 import type { ProviderConfig, ProviderType } from '../provider-configs.js';
-import { HttpTransport, readRetryAfter } from './http.transport.js';
+import { HttpTransport } from './http.transport.js';
 
 const SECRET = 'planted-secret-6f1c';
 const DELIVERY = '0198c0de-1111-7000-8000-000000000042';
@@ -27,6 +27,7 @@ const message = composeMessage(
     to: 'user@example.com',
     cc: ['cc@example.com'],
     bcc: ['bcc@example.com', 'USER@example.com'],
+    copiesTaken: false,
     replyTo: 'reply@example.com',
     fromEmail: null,
     fromName: null,
@@ -354,7 +355,7 @@ for (const [type, provider] of Object.entries(PROVIDERS) as [ProviderType, Provi
       fake.requests.length = 0;
     });
 
-    const send = (signal = new AbortController().signal) => {
+    const send = (signal = new AbortController().signal, sent = message) => {
       const config = provider.config(fake.url);
       const entry = {
         config,
@@ -365,7 +366,7 @@ for (const [type, provider] of Object.entries(PROVIDERS) as [ProviderType, Provi
         defaultFromName: null,
         version: '1',
       };
-      return transport.send('c', entry, message, signal);
+      return transport.send('c', entry, sent, signal);
     };
 
     const fails = async (work: Promise<unknown>, code: EmailFaultCode, what: string): Promise<EmailFault> => {
@@ -393,6 +394,16 @@ for (const [type, provider] of Object.entries(PROVIDERS) as [ProviderType, Provi
       assert.equal(request!.method, 'POST');
       assert.equal(request!.path, provider.path);
       await provider.check(request!, fake.url);
+    });
+
+    it('leaves out those in copy who have it already', async () => {
+      fake.answer = () => provider.success;
+      await send(undefined, { ...message, copiesTaken: true });
+      // SES gets the message in base64.
+      const raw = /"Data":"([^"]+)"/.exec(fake.requests[0]!.body)?.[1] ?? '';
+      const body = fake.requests[0]!.body + Buffer.from(raw, 'base64').toString();
+      assert.match(body, /user@example/);
+      assert.doesNotMatch(body, /cc@example/);
     });
 
     it('reads the documented refusals', async () => {
@@ -453,16 +464,3 @@ for (const [type, provider] of Object.entries(PROVIDERS) as [ProviderType, Provi
     });
   });
 }
-
-describe('Retry-After', () => {
-  it('is seconds or a date, bounded', () => {
-    const now = Date.parse('2026-01-01T00:00:00Z');
-    assert.equal(readRetryAfter(undefined), undefined);
-    assert.equal(readRetryAfter('0', now), 0);
-    assert.equal(readRetryAfter(' 120 ', now), 120_000);
-    assert.equal(readRetryAfter('Thu, 01 Jan 2026 00:01:00 GMT', now), 60_000);
-    assert.equal(readRetryAfter('Wed, 31 Dec 2025 00:01:00 GMT', now), 0);
-    assert.equal(readRetryAfter('soon', now), undefined);
-    assert.equal(readRetryAfter('999999999', now), 86_400_000);
-  });
-});

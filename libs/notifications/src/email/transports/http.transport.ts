@@ -1,4 +1,4 @@
-import { EgressError, type EgressHttp, type EgressResponse } from '#libs/egress';
+import { EgressError, retryAfterMs, type EgressHttp, type EgressResponse } from '#libs/egress';
 import { EmailFault, type EmailFaultCode } from '../email-faults.js';
 import type { MailMessage } from '../mail-message.js';
 import type { EmailProvider, ProviderConfig, ProviderType } from '../provider-configs.js';
@@ -13,7 +13,6 @@ import { egressFault } from './smtp-faults.js';
 
 const TIMEOUT_MS = 30_000;
 const MAX_ANSWER_BYTES = 64 * 1024;
-const MAX_RETRY_AFTER_MS = 86_400_000;
 
 const APIS: Record<Exclude<ProviderType, 'smtp'>, HttpApi<never>> = {
   sendgrid: sendgridApi,
@@ -40,7 +39,8 @@ export class HttpTransport implements MailTransport {
   ): Promise<MailReceipt> {
     const config = provider.config!;
     const api = apiOf(config);
-    const answer = await this.ask(await api.send(config, message), TIMEOUT_MS, signal);
+    const sent = message.copiesTaken ? { ...message, cc: [], bcc: [] } : message;
+    const answer = await this.ask(await api.send(config, sent), TIMEOUT_MS, signal);
     const receipt = api.receipt(answer);
     if (receipt) return { ...receipt, statusCode: answer.status };
     throw faultOf(answer, api.refusal(answer));
@@ -84,13 +84,8 @@ function codeOf(status: number): EmailFaultCode {
 }
 
 function faultOf(answer: ApiAnswer, known: EmailFaultCode | undefined): EmailFault {
-  const retryAfterMs = readRetryAfter(answer.headers['retry-after']);
-  return new EmailFault(known ?? codeOf(answer.status), { statusCode: answer.status, retryAfterMs });
-}
-
-/** `Retry-After` in milliseconds, whether it is seconds or a date; undefined when it is neither. */
-export function readRetryAfter(header: string | undefined, nowMs = Date.now()): number | undefined {
-  if (header === undefined) return undefined;
-  const ms = /^\d{1,9}$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - nowMs;
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
+  return new EmailFault(known ?? codeOf(answer.status), {
+    statusCode: answer.status,
+    retryAfterMs: retryAfterMs(answer.headers['retry-after']),
+  });
 }

@@ -6,7 +6,8 @@ import type { SMTPServerOptions } from 'smtp-server';
 import { NameResolver, ResolvingGuard } from '#libs/egress';
 import { aCertificate } from '../../../../../test/support/certificates.js';
 import { refusal, startMailServer, type MailServer } from '../../../../../test/support/mail-server.js';
-import { EmailFault, type EmailFaultCode } from '../email-faults.js';
+import { aMail } from '../../../../../test/support/outgoing-mail.js';
+import { EmailFault, failedOutcome, type EmailFaultCode } from '../email-faults.js';
 import { composeMessage } from '../mail-message.js';
 import type { OutgoingMail } from '../mailer.js';
 import type { EmailProvider, SmtpConfig } from '../provider-configs.js';
@@ -56,24 +57,6 @@ function providerAt(server: { port: number }, fields: Partial<SmtpConfig> = {}):
   };
 }
 
-function aMail(fields: Partial<OutgoingMail> = {}): OutgoingMail {
-  return {
-    clientId: randomUUID(),
-    deliveryId: randomUUID(),
-    attempt: 1,
-    recipientCount: 1,
-    to: 'user@example.com',
-    cc: [],
-    bcc: [],
-    replyTo: null,
-    fromEmail: null,
-    fromName: null,
-    subject: 'Welcome',
-    content: '<h1>Hello</h1><p>World</p>',
-    ...fields,
-  };
-}
-
 const message = (mail: OutgoingMail = aMail(), name = 'Acme', address = 'support@acme.example') =>
   composeMessage(mail, { address, name }, 'chat.example.com');
 
@@ -106,7 +89,8 @@ describe('SmtpTransport', () => {
   it('delivers HTML with a text alternative, to each of the envelope, bcc unseen', async () => {
     const server = await aServer();
     const { transport } = transportFor();
-    const mail = aMail({ cc: ['cc@example.com'], bcc: ['bcc@example.com'], replyTo: 'reply@example.com' });
+    const copies = { cc: ['cc@example.com'], bcc: ['bcc@example.com'] };
+    const mail = aMail({ ...copies, replyTo: 'reply@example.com', content: '<h1>Hello</h1><p>World</p>' });
     const receipt = await transport.send('c', providerAt(server), message(mail), never);
     assert.deepEqual(receipt, { providerMessageId: '1-ABC', statusCode: 250 });
     const [taken] = server.taken;
@@ -119,7 +103,7 @@ describe('SmtpTransport', () => {
     assert.deepEqual(taken!.mail.to, [{ address: 'user@example.com', name: '' }]);
     assert.deepEqual(taken!.mail.cc, [{ address: 'cc@example.com', name: '' }]);
     assert.deepEqual(taken!.mail.replyTo, [{ address: 'reply@example.com', name: '' }]);
-    assert.equal(taken!.mail.subject, 'Welcome');
+    assert.equal(taken!.mail.subject, mail.subject);
     assert.equal(taken!.mail.messageId, `<${mail.deliveryId}@chat.example.com>`);
     assert.equal(taken!.mail.html!.trim(), mail.content);
     assert.equal(taken!.mail.text!.trim(), 'Hello\n\nWorld');
@@ -276,6 +260,33 @@ describe('SmtpTransport', () => {
     await failsWith(transport.send('c', providerAt(server), toBad, never), 'EMAIL_RECIPIENT_REFUSED', 550);
     const toLater = message(aMail({ to: 'later@example.com', cc: ['good@example.com'] }));
     await failsWith(transport.send('c', providerAt(server), toLater, never), 'EMAIL_TEMPORARILY_REFUSED', 450);
+  });
+
+  it('says of a refused recipient whether those in copy have it, and then leaves them out', async () => {
+    const server = await aServer({
+      onRcptTo: ({ address }, _, callback) => callback(address.startsWith('later') ? refusal(450) : null),
+    });
+    const { transport } = transportFor();
+    const takenAs = async (mail: OutgoingMail) => {
+      const fault = await transport.send('c', providerAt(server), message(mail), never).catch((error) => error);
+      assert.ok(fault instanceof EmailFault);
+      return failedOutcome(fault, 'smtp', false).providerMessageId;
+    };
+    const mail = aMail({ to: 'later@example.com', cc: ['cc@example.com'], bcc: ['bcc@example.com'] });
+    assert.equal(await takenAs(mail), '1-ABC');
+    assert.equal(await takenAs(aMail({ to: 'later@example.com', cc: ['later-2@example.com'] })), undefined);
+    assert.equal(await takenAs({ ...mail, copiesTaken: true }), undefined);
+    await transport.send(
+      'c',
+      providerAt(server),
+      message({ ...mail, to: 'now@example.com', copiesTaken: true }),
+      never,
+    );
+    assert.deepEqual(
+      server.taken.map(({ envelope }) => envelope.to),
+      [['cc@example.com', 'bcc@example.com'], ['now@example.com']],
+    );
+    assert.deepEqual(server.taken[1]!.mail.cc, [{ address: 'cc@example.com', name: '' }]);
   });
 
   it('names what keeps it from the server', async () => {

@@ -28,13 +28,18 @@ export class SmtpTransport implements MailTransport {
   ): Promise<MailReceipt> {
     try {
       const raw = await renderMessage(message);
-      const envelope = { from: message.from.address, to: [message.to, ...message.cc, ...message.bcc] };
+      const copies = message.copiesTaken ? [] : [...message.cc, ...message.bcc];
+      const envelope = { from: message.from.address, to: [message.to, ...copies] };
       const info = await this.pools.of(pool, version, target).sendMail({ raw, envelope, signal });
-      // Where others took it, nodemailer counts it as sent; this delivery is about the recipient.
+      const providerMessageId = queueId(info.response);
+      // Where those in copy took it, nodemailer counts it as sent; this delivery is about the recipient.
       const refusal = rejectionOf(info.rejectedErrors ?? [], message.to);
-      if (refusal) throw refusal;
+      if (refusal) {
+        const copiesTakenAs = providerMessageId ?? message.messageId;
+        throw new EmailFault(refusal.code, { ...refusal.details, copiesTakenAs });
+      }
       const statusCode = Number.parseInt(info.response, 10);
-      return { providerMessageId: queueId(info.response), statusCode: statusCode || undefined };
+      return { providerMessageId, statusCode: statusCode || undefined };
     } catch (error) {
       throw smtpFault(error);
     }
