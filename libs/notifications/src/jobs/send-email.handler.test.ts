@@ -6,6 +6,6 @@ import { SendEmailHandler } from './send-email.handler.js';
 
 it('The engine never cuts off a mail before the mailer itself gives it up: it might arrive, and be sent again', () => {
   const none = undefined as never;
-  const handler = new SendEmailHandler(none, none, none, none, readConfig({}));
+  const handler = new SendEmailHandler(none, none, none, none, none, readConfig({}));
   assert(handler.timeoutMs > MAIL_TIMEOUT_MS);
 });
