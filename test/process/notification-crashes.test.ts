@@ -14,7 +14,7 @@ import { anOwnDatabase } from '../support/own-database.js';
 import { seeded } from '../support/random.js';
 import { SmtpSink, type SunkMail } from '../support/smtp-sink.js';
 
-/** CI kills a few times; CRASH_KILLS=100 is the full proof. */
+/** CI kills a few times; CRASH_KILLS=100 TEST_TIMEOUT_S=1800 is the full proof. */
 const KILLS = Number(process.env['CRASH_KILLS'] ?? 10);
 const PER_LIFE = 20;
 /** Time of a mail's attempt and the margin of its lease: nobody holds a mail for longer. */

@@ -18,7 +18,7 @@ import { Receiver } from '../support/receiver.js';
 import { startRedisServer } from '../support/redis-server.js';
 
 const MAIN = resolve('dist/apps/api/src/main.js');
-/** How often a server is killed; more by hand: `CRASHES=100 node dist/test/run.js webhooks-crash`. */
+/** How often a server is killed; more by hand: `CRASHES=100 TEST_TIMEOUT_S=1800 node dist/test/run.js webhooks-crash`. */
 const CRASHES = Number(process.env['CRASHES'] ?? 6);
 const SENDERS = 4;
 const RATE_LIMITS = { RATE_LIMIT_MESSAGES: 'off', RATE_LIMIT_DEFAULT: 'off', RATE_LIMIT_AUTHENTICATION: 'off' };

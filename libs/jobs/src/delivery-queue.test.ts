@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, beforeEach, afterEach, describe, it } from 'node:test';
 import { newId } from '#libs/common';
-import type { Database } from '#libs/database';
+import { Database } from '#libs/database';
 import { until } from '../../../test/support/concurrency.js';
 import { anOwnDatabase, type OwnDatabase } from '../../../test/support/own-database.js';
 import { aClient, aDelivery, aHandler, aWorker, type Worker } from './delivery-engine.test-support.js';
@@ -236,21 +236,24 @@ describe('The queue of deliveries', () => {
     assert.equal(fourth.deliveries.filter((d) => d.clientId === client).length, 1);
   });
 
-  it('touches no more rows for a claim with 100,000 waiting than with 100', async () => {
+  it('touches no more rows for a claim with thousands or 100,000 waiting than with 100', async () => {
     const touched = async (): Promise<number> => {
-      const { rows } = {
-        rows: await adder.database.run(async (tx) => {
-          await tx.query('SET LOCAL enable_seqscan = on');
-          await tx.query(
-            `SELECT claim_deliveries('{test}', '{64}', '{15000}', 64, 64, 0, '00000000-0000-0000-0000-000000000000', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`,
-          );
-          return tx.query<{ n: number; seq: number }>(
-            `SELECT sum(idx_tup_fetch + seq_tup_read) AS n, sum(seq_scan) AS seq FROM pg_stat_xact_user_tables WHERE relname LIKE 'deliver%'`,
-          );
-        }),
-      };
-      assert.equal(Number(rows[0]!.seq), 0, 'no table scan');
-      return Number(rows[0]!.n);
+      // A connection of its own plans anew, with what is known of the table by then.
+      const database = new Database(own.url, { max: 1 });
+      const [row] = await database.run(async (tx) => {
+        await tx.query('SET LOCAL enable_seqscan = on');
+        // Planned for any values, as it is after a few of them.
+        await tx.query('SET LOCAL plan_cache_mode = force_generic_plan');
+        await tx.query(
+          `SELECT claim_deliveries('{test}', '{64}', '{15000}', 64, 64, 0, '00000000-0000-0000-0000-000000000000', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`,
+        );
+        return tx.query<{ n: number; seq: number }>(
+          `SELECT sum(idx_tup_fetch + seq_tup_read) AS n, sum(seq_scan) AS seq FROM pg_stat_xact_user_tables WHERE relname LIKE 'deliver%'`,
+        );
+      });
+      await database.close();
+      assert.equal(Number(row!.seq), 0, 'no table scan');
+      return Number(row!.n);
     };
     const fill = async (n: number, dueAt?: Date): Promise<void> => {
       const client = await aClient(adder.database);
@@ -258,13 +261,15 @@ describe('The queue of deliveries', () => {
     };
     await fill(100);
     const few = await touched();
-    await adder.database.query('DELETE FROM clients');
-    // And as many that are not due.
-    await fill(100_000);
-    await fill(20_000, new Date(Date.now() + 3_600_000));
-    const many = await touched();
     assert(few >= 64 && few < 1_000, `${few} rows for 100`);
-    assert(many <= few * 1.5, `${many} rows for 100,000, ${few} for 100`);
+    for (const waiting of [3_000, 100_000]) {
+      await adder.database.query('DELETE FROM clients');
+      await fill(waiting);
+      // And as many that are not due.
+      await fill(waiting / 5, new Date(Date.now() + 3_600_000));
+      const many = await touched();
+      assert(many <= few * 1.5, `${many} rows for ${waiting}, ${few} for 100`);
+    }
   });
 
   it('makes a failed delivery due again with its schedule from the start, attempts numbered on', async () => {

@@ -244,6 +244,65 @@ describe('The relay', () => {
     });
   });
 
+  /** Rows that a statement reads, on a connection that plans anew. */
+  const rowsRead = async (sql: string, params: unknown[]): Promise<number> => {
+    const database = new Database(own.url, { max: 1 });
+    const [row] = await database.run(async (tx) => {
+      await tx.query(sql, params);
+      return tx.query<{ n: number }>('SELECT sum(idx_tup_fetch + seq_tup_read) AS n FROM pg_stat_xact_user_tables');
+    });
+    await database.close();
+    return Number(row!.n);
+  };
+
+  it('reads no more rows for a pass with thousands waiting than with a few', async () => {
+    while ((await new EventRelayRepository(api.database).relay()).taken > 0);
+    const one = await aTenant(api);
+    await aWebhook(one, { events: ['user.created'] });
+    const pass = () =>
+      rowsRead(
+        `SELECT relay_events('webhook.event', 50, $1, 100, 100, 10, 25000, '{}', '{}', '{}', '{}', '{}', '{}')`,
+        ['00000000-0000-0000-0000-000000000000'],
+      );
+    await facts(one.id, 50);
+    const few = await pass();
+    for (const waiting of [3_000, 30_000]) {
+      await facts(one.id, waiting);
+      const many = await pass();
+      assert.ok(many < few * 2, `${many} rows for ${waiting}, ${few} for 50`);
+    }
+    await api.database.query('DELETE FROM events WHERE client_id = $1', [one.id]);
+  });
+
+  it('costs a send to a subscribed tenant no more rows with thousands of messages than with a few', async () => {
+    const one = await aTenant(api);
+    await aWebhook(one, { events: ['message.created'] });
+    const owner = await aUser(one);
+    const room = await aRoom(one, owner);
+    const log = async (): Promise<number> => {
+      const ids = await api.database.query<{ id: string }>('SELECT id FROM messages WHERE client_id = $1 LIMIT 20', [
+        one.id,
+      ]);
+      await api.database.query('DELETE FROM events WHERE client_id = $1', [one.id]);
+      return rowsRead(`SELECT log_sends(ARRAY[$1]::uuid[], $2, '{}')`, [one.id, ids.map(({ id }) => id)]);
+    };
+    const fill = (amount: number) =>
+      api.database.query(
+        `INSERT INTO messages (client_id, id, room_id, seq, change_seq, sender_id, content, message_type, meta, created_at, updated_at)
+         SELECT $1, gen_random_uuid(), $2, n, n, $3, 'Hello', 'text', '{}', now(), now()
+         FROM generate_series((SELECT coalesce(max(seq), 0) + 1 FROM messages WHERE room_id = $2), $4) AS n`,
+        [one.id, room, owner.id, amount],
+      );
+    await fill(20);
+    const few = await log();
+    for (const amount of [3_000, 30_000]) {
+      await fill(amount);
+      const many = await log();
+      assert.ok(many < few * 2, `${many} rows for ${amount}, ${few} for 20`);
+    }
+    await api.database.query('DELETE FROM events WHERE client_id = $1', [one.id]);
+  });
+
   it('marks what nobody hears of, so that it does not come up again', async () => {
     const stranger = await aTenant(api);
     await api.database.query(
