@@ -6,8 +6,7 @@ import { run } from 'node:test';
 import { LEAK_WARNING, report } from './support/test-report.js';
 import { startTestServices } from './support/test-services.js';
 
-/** The runner's limit is per file; a file holds its tests to the same. */
-/** Long proofs by hand, such as a hundred kills, need more. */
+/** The runner's limit is per file; a file holds its tests to the same. Long proofs by hand, such as a hundred kills, need more. */
 const FILE_TIMEOUT_MS = Number(process.env['TEST_TIMEOUT_S'] ?? 300) * 1_000;
 
 /** Test files per processor: many wait, for a lease to end or another process to start. */

@@ -75,6 +75,15 @@ export class EventRelayRepository {
     return { ...counts, after: last ?? NIL_ID, leased: rows.map(toLeased) };
   }
 
+  /** How long the oldest fact has waited, among up to 100,000; 0: none waits. */
+  async oldestSeconds(): Promise<number> {
+    const [row] = await this.database.query<{ seconds: number | null }>(
+      `SELECT extract(epoch FROM clock_timestamp() - min(created_at))::float8 AS seconds
+       FROM (SELECT created_at FROM events WHERE relayed_at IS NULL LIMIT 100000) AS waiting`,
+    );
+    return Math.max(0, row!.seconds ?? 0);
+  }
+
   /** Forgets finished deliveries past their time, then facts nobody refers to; up to 10,000 of each. */
   async forget(): Promise<number> {
     const deliveries = await this.database.query(

@@ -10,6 +10,7 @@ import { NIL_ID } from '#libs/common';
 import { CONFIG, type Config } from '#libs/config';
 import { EventLog } from '#libs/events';
 import { Deliveries, DeliveryEngine } from '#libs/jobs';
+import { Metrics } from '#libs/observability';
 import { EventRelayRepository, RELAY_BATCH, type Relayed } from './event-relay.repository.js';
 import { WebhookEventHandler } from './handlers/webhook-event.handler.js';
 
@@ -42,7 +43,12 @@ export class EventRelay implements OnApplicationBootstrap, BeforeApplicationShut
     private readonly engine: DeliveryEngine,
     private readonly handler: WebhookEventHandler,
     @Inject(CONFIG) private readonly config: Config,
-  ) {}
+    metrics: Metrics,
+  ) {
+    metrics.gauge('chatapi_events_oldest_waiting_seconds', 'How long the oldest event has waited to be relayed', () =>
+      repository.oldestSeconds(),
+    );
+  }
 
   onApplicationBootstrap(): void {
     if (!this.config.jobs) return;
