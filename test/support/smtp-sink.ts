@@ -7,6 +7,8 @@ import { SMTPServer } from 'smtp-server';
 export interface SunkMail {
   to: string[];
   raw: string;
+  /** Unix milliseconds when its connection was made. */
+  connectedAt: number;
   /** Unix milliseconds when its last byte was there. */
   at: number;
   /** Unix milliseconds of the 250. */
@@ -24,22 +26,29 @@ export class SmtpSink {
   /** Awaited before the 250 of a mail. */
   beforeAccept: (() => Promise<void>) | undefined;
   private readonly server: SMTPServer;
+  private readonly connectedAt = new Map<string, number>();
 
   constructor() {
     this.server = new SMTPServer({
       disabledCommands: ['AUTH', 'STARTTLS'],
       logger: false,
       closeTimeout: 100,
+      onConnect: (session, callback) => {
+        this.connectedAt.set(session.id, Date.now());
+        callback();
+      },
       onRcptTo: ({ address }, _session, callback) => {
         const code = this.verdict(address);
         callback(code === undefined ? null : Object.assign(new Error('refused'), { responseCode: code }));
       },
       onData: (stream, session, callback) => {
         const parts: Buffer[] = [];
+        const connectedAt = this.connectedAt.get(session.id)!;
         stream.on('data', (part: Buffer) => parts.push(part));
         stream.on('end', () => {
           const to = session.envelope.rcptTo.map(({ address }) => address);
-          const mail: SunkMail = { to, raw: Buffer.concat(parts).toString(), at: Date.now() };
+          const raw = Buffer.concat(parts).toString();
+          const mail: SunkMail = { to, raw, connectedAt, at: Date.now() };
           this.mails.push(mail);
           const accept = (): void => {
             mail.answeredAt = Date.now();
