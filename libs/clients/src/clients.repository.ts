@@ -47,11 +47,17 @@ export class ClientsRepository {
 
   /** Erases the tenant: every tenant-owned table cascades from the client row. False when the name does not match. */
   async erase(tx: Tx, clientId: string, name: string): Promise<boolean> {
-    const locked = await tx.query('SELECT 1 FROM clients WHERE id = $1 AND name = $2 FOR UPDATE', [clientId, name]);
-    if (locked.length === 0) return false;
+    // A lock that lets others refer to the client: a relay of events serves everyone and must not wait for this.
+    const named = 'SELECT 1 FROM clients WHERE id = $1 AND name = $2 FOR NO KEY UPDATE';
+    if ((await tx.query(named, [clientId, name])).length === 0) return false;
     await tx.query('DELETE FROM idempotency_records WHERE client_id = $1', [clientId]);
     await tx.query('DELETE FROM messages WHERE client_id = $1', [clientId]);
     await tx.query('DELETE FROM rooms WHERE client_id = $1', [clientId]);
+    // In the order in which attempts are recorded, so that neither waits for the other crosswise; and relays pass over
+    // what is locked.
+    const unfinished = 'SELECT 1 FROM deliveries WHERE client_id = $1 AND stage IS NOT NULL';
+    await tx.query(`${unfinished} ORDER BY id FOR UPDATE`, [clientId]);
+    await tx.query('SELECT 1 FROM events WHERE client_id = $1 AND relayed_at IS NULL FOR UPDATE', [clientId]);
     await tx.query('DELETE FROM clients WHERE id = $1', [clientId]);
     await tx.query('DELETE FROM events WHERE client_id = $1', [clientId]);
     return true;

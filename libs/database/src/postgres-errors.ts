@@ -43,6 +43,11 @@ export function isConnectionFault(error: unknown): boolean {
   );
 }
 
+/** Whether {@link classify} made this of a database that could not be reached or went away. */
+export function isDatabaseAway(error: unknown): boolean {
+  return error instanceof ApiError && isConnectionFault(error.cause);
+}
+
 /** Whether PostgreSQL itself reported the error, so that the statement certainly had no effect. */
 export function isStatementFault(error: unknown): boolean {
   const { code } = (error ?? {}) as PostgresError;

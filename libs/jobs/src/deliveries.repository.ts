@@ -144,7 +144,7 @@ export class DeliveriesRepository {
     const [row] = await tx.prepared<{ own: string[] }>(
       'record_attempts',
       'SELECT record_attempts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) AS own',
-      recordParams(records),
+      recordParams([...records].sort(byKey)),
     );
     const own = new Set(row!.own);
     return records.filter(({ delivery }) => own.has(`${delivery.clientId} ${delivery.id}`));
@@ -185,6 +185,15 @@ export class DeliveriesRepository {
     );
     return { due: row!.due, oldestSeconds: Math.max(0, row!.oldest ?? 0) };
   }
+}
+
+/** The order in which deliveries are locked by whoever locks many. */
+function byKey({ delivery: a }: AttemptRecord, { delivery: b }: AttemptRecord): number {
+  return compare(a.clientId, b.clientId) || compare(a.id, b.id);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function recordParams(records: readonly AttemptRecord[]): unknown[] {

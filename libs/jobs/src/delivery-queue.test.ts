@@ -319,6 +319,23 @@ describe('The queue of deliveries', () => {
     );
   });
 
+  it('counts no attempt that the database went away under', async () => {
+    let cuts = 2;
+    const handler = aHandler({}, async () => {
+      if (cuts-- > 0) await adder.database.query('SELECT pg_terminate_backend(pg_backend_pid())');
+      return { result: 'sent' };
+    });
+    const worker = await aWorker(own.url, [handler]);
+    const client = await aClient(adder.database);
+    await worker.database.run((tx) => worker.deliveries.add(tx, [aDelivery(client)]));
+    await until('it is sent', () => handler.settledOnes.length === 1);
+    await worker.stop();
+    assert.deepEqual(
+      handler.attempts.map((a) => a.attempt),
+      [1, 1, 1],
+    );
+  });
+
   it('records the neighbours of an attempt whose handler cannot settle it, and does not repeat that one for ever', async () => {
     const handler = aHandler({
       policy: { scheduleSeconds: [0], jitter: 0 },

@@ -92,7 +92,10 @@ export interface DeliveryHandler {
   timeoutMs: number;
   /** These have just been leased, together: what their attempts will read can be read for all at once. Must not throw. */
   leased?(deliveries: readonly ClaimedDelivery[]): void;
-  /** One attempt. What it throws is a defect: logged, and tried again as `retry`. */
+  /**
+   * One attempt. What it throws is a defect: logged, and tried again as `retry`. But a database that is away defers it,
+   * so nothing may have been sent when that is thrown.
+   */
   attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<AttemptOutcome>;
   /** In the transaction that records the attempts: what else follows (counters, statuses, facts). */
   settled?(tx: Tx, settled: SettledDelivery[]): Promise<void>;

@@ -1,4 +1,5 @@
 import type { Logger } from '@nestjs/common';
+import { isDatabaseAway } from '#libs/database';
 import type { AttemptOutcome, DeliveryHandler } from './delivery.js';
 import type { AttemptRecord, LeasedDelivery } from './deliveries.repository.js';
 import { StoppingError } from './in-flight.js';
@@ -50,6 +51,7 @@ async function attemptInTime(
   try {
     return await Promise.race([handler.attempt(delivery, controller.signal), timedOut]);
   } catch (error) {
+    if (isDatabaseAway(error)) return { result: 'deferred' };
     if (controller.signal.reason instanceof StoppingError) return { result: 'deferred', retryAfterMs: 0 };
     if (controller.signal.aborted) {
       return { result: 'retry', errorCode: 'TIMEOUT', error: 'The attempt was cut off' };

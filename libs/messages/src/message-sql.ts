@@ -29,6 +29,10 @@ export function messagesByChange(order: 'asc' | 'desc'): string {
 ) x JOIN clients k ON k.id = x.client_id LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id`;
 }
 
+// Looked up for each: a join may be planned as all users of the tenant for each member.
+const NAME_OF_MEMBER = `(SELECT coalesce(u.full_name, u.username, 'Deleted user') FROM users u
+        WHERE u.client_id = m.client_id AND u.id = m.user_id)`;
+
 /**
  * Changes of a room after $3, at most $4 in order: messages and memberships as they are now. Two index ranges, rows
  * unchanged since creation by messages_room_seq_key and changed ones by messages_changed_idx.
@@ -50,11 +54,11 @@ WITH changed AS (
   UNION ALL
   (SELECT m.change_seq, CASE WHEN m.left_at IS NULL THEN 'user_joined' ELSE 'user_left' END,
     CASE WHEN m.left_at IS NULL
-      THEN json_build_object('user_id', m.user_id, 'user_name', coalesce(u.full_name, u.username, 'Deleted user'),
+      THEN json_build_object('user_id', m.user_id, 'user_name', ${NAME_OF_MEMBER},
         'joined_at', ${time('m.joined_at')})
-      ELSE json_build_object('user_id', m.user_id, 'user_name', coalesce(u.full_name, u.username, 'Deleted user'),
+      ELSE json_build_object('user_id', m.user_id, 'user_name', ${NAME_OF_MEMBER},
         'left_at', ${time('m.left_at')}, 'reason', m.left_reason) END, coalesce(m.left_at, m.joined_at)
-  FROM room_members m JOIN users u ON u.client_id = m.client_id AND u.id = m.user_id
+  FROM room_members m
   WHERE m.client_id = $1 AND m.room_id = $2 AND m.change_seq > $3 AND m.change_seq > 0 ORDER BY m.change_seq LIMIT $4)
 )
 SELECT seq, type, data, ${time('at')} AS timestamp FROM frames ORDER BY seq LIMIT $4`;

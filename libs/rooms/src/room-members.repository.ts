@@ -6,12 +6,12 @@ import type { RoomMemberDto, RoomMemberListQueryDto } from './room-member.dto.js
 import type { Role } from './room.dto.js';
 import { toRoomMemberDto, UNREAD_CAP, type RoomMemberRow } from './room.mapper.js';
 
-const MEMBER = `m.room_id, m.user_id, coalesce(u.full_name, u.username, 'Deleted user') AS user_name, m.role, m.joined_at,
-  m.left_at, m.last_read_seq`;
-const MEMBERS = 'room_members m JOIN users u ON u.client_id = m.client_id AND u.id = m.user_id';
+// Looked up for the members that are shown: a join may be planned as all users of the tenant for each member of the room,
+// for a tenant the planner does not know to be big yet.
+const nameOf = (member: string): string => `(SELECT coalesce(u.full_name, u.username, 'Deleted user') FROM users u
+  WHERE u.client_id = ${member}.client_id AND u.id = ${member}.user_id) AS user_name`;
 
-const NAME_OF_MEMBER = `(SELECT coalesce(u.full_name, u.username, 'Deleted user') FROM users u
-  WHERE u.client_id = room_members.client_id AND u.id = room_members.user_id) AS user_name`;
+const MEMBER = `m.room_id, m.user_id, ${nameOf('m')}, m.role, m.joined_at, m.left_at, m.last_read_seq`;
 
 /** A change of a membership: its seq and time, and the name the user has now. */
 export interface MembershipChange {
@@ -55,7 +55,7 @@ export class RoomMembersRepository {
   /** The membership, past ones included. */
   async find(tx: Tx | undefined, clientId: string, roomId: string, userId: string): Promise<RoomMemberRow | undefined> {
     const [row] = await (tx ?? this.database).query<RoomMemberRow>(
-      `SELECT ${MEMBER} FROM ${MEMBERS} WHERE m.client_id = $1 AND m.room_id = $2 AND m.user_id = $3`,
+      `SELECT ${MEMBER} FROM room_members m WHERE m.client_id = $1 AND m.room_id = $2 AND m.user_id = $3`,
       [clientId, roomId, userId],
     );
     return row;
@@ -70,7 +70,7 @@ export class RoomMembersRepository {
     return listPage<RoomMemberRow, RoomMemberDto>(
       this.database,
       query,
-      { select: MEMBER, from: MEMBERS, where, sorts, id: 'm.user_id' },
+      { select: MEMBER, from: 'room_members m', where, sorts, id: 'm.user_id' },
       toRoomMemberDto,
     );
   }
@@ -94,7 +94,7 @@ export class RoomMembersRepository {
        VALUES ($1, $2, $3, $4, $5, $6, $6)
        ON CONFLICT (client_id, room_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at,
          left_at = NULL, left_reason = NULL, change_seq = excluded.change_seq, last_read_seq = excluded.last_read_seq
-       RETURNING ${NAME_OF_MEMBER}`,
+       RETURNING ${nameOf('room_members')}`,
       [clientId, roomId, userId, role, at, seq],
     );
     return { seq, at, user_name: rows[0]!.user_name };
@@ -105,7 +105,7 @@ export class RoomMembersRepository {
     const { seq, at } = await this.takeSeq(tx, clientId, roomId, -1);
     const rows = await tx.query<{ user_name: string }>(
       `UPDATE room_members SET left_at = $4, change_seq = $5, left_reason = $6
-       WHERE client_id = $1 AND room_id = $2 AND user_id = $3 RETURNING ${NAME_OF_MEMBER}`,
+       WHERE client_id = $1 AND room_id = $2 AND user_id = $3 RETURNING ${nameOf('room_members')}`,
       [clientId, roomId, userId, at, seq, reason],
     );
     return { seq, at, user_name: rows[0]!.user_name };

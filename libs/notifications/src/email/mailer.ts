@@ -27,6 +27,6 @@ export const MAIL_TIMEOUT_MS = 45_000;
 
 /** Sends mail by the client's providers; injection token and interface in one. */
 export abstract class Mailer {
-  /** One attempt. Failures are outcomes, not exceptions. */
+  /** One attempt. Failures are outcomes, not exceptions, but for a database that is away before anything is sent. */
   abstract send(mail: OutgoingMail, signal: AbortSignal): Promise<AttemptOutcome>;
 }

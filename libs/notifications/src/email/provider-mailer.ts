@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { join } from 'node:path';
 import { CONFIG, type Config } from '#libs/config';
+import { isDatabaseAway } from '#libs/database';
 import type { AttemptOutcome } from '#libs/jobs';
 import { EmailFault, failedOutcome } from './email-faults.js';
 import { composeMessage, type MailMessage } from './mail-message.js';
@@ -48,6 +49,7 @@ export class ProviderMailer extends Mailer implements OnApplicationShutdown {
       others = candidates.length > 1;
       return sent(name, await this.transports.send(mail.clientId, provider, this.compose(mail, provider), signal));
     } catch (error) {
+      if (isDatabaseAway(error)) throw error;
       return this.failed(error, name, others);
     }
   }
