@@ -9,14 +9,33 @@ import { errorFrame, type Fault } from './frames.js';
 
 const OPEN = 1;
 const LINGER_MS = 3_000;
+const NO_REF: ReplyHandle = { ref: undefined, acknowledge: undefined };
 
-/** The library's socket, knowing whose it is: listeners are shared by all instead of being made for each. */
+/** Who hears what a socket has to say. */
+export interface SocketOwner {
+  message(data: Buffer, isBinary: boolean): void;
+  /** The peer has answered a ping. */
+  alive(): void;
+  /** The socket has closed. */
+  lost(): void;
+}
+
+/** The library's socket, telling its owner and nobody else: tables of listeners weigh as much as a connection. */
 export class ServerSocket extends WebSocket {
-  owner: PlainConnection | undefined;
+  owner: SocketOwner | undefined;
+
+  /** What the peer did wrong (`error`) closes the socket; nothing more is to be done about it. */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    const { owner } = this;
+    if (event === 'message') owner?.message(args[0] as Buffer, args[1] as boolean);
+    else if (event === 'pong') owner?.alive();
+    else if (event === 'close') owner?.lost();
+    return owner !== undefined;
+  }
 }
 
 /** A connection over plain WebSocket. Frames are written to the network socket as they were encoded, once for all. */
-export class PlainConnection extends Connection {
+export class PlainConnection extends Connection implements SocketOwner {
   readonly transport = 'websocket';
   private heardAt = Date.now();
   private probedAt = 0;
@@ -30,11 +49,15 @@ export class PlainConnection extends Connection {
   ) {
     super(key, host);
     socket.owner = this;
-    socket.on('message', onMessage).on('close', onClose).on('pong', onPong).on('error', onError);
   }
 
   get buffered(): number {
     return this.network.writableLength;
+  }
+
+  message(data: Buffer, isBinary: boolean): void {
+    if (isBinary) this.commands.malformed(this, NO_REF, 'Frames are JSON text, not binary');
+    else this.heard(data.toString());
   }
 
   /** A message of the client. */
@@ -42,15 +65,10 @@ export class PlainConnection extends Connection {
     this.heardAt = Date.now();
     const message = parse(text);
     if (typeof message === 'string') {
-      this.commands.malformed(this, { ref: undefined, acknowledge: undefined }, message);
+      this.commands.malformed(this, NO_REF, message);
     } else {
       this.commands.receive(this, message.type, message.data, { ref: message.ref, acknowledge: undefined });
     }
-  }
-
-  /** A message that is no text. */
-  heardBinary(): void {
-    this.commands.malformed(this, { ref: undefined, acknowledge: undefined }, 'Frames are JSON text, not binary');
   }
 
   alive(): void {
@@ -111,23 +129,4 @@ export function parse(text: string): { type: string; ref: string | number | unde
 
 function isRef(ref: unknown): ref is string | number {
   return typeof ref === 'number' || (typeof ref === 'string' && ref.length <= 64);
-}
-
-function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {
-  const { owner } = this as ServerSocket;
-  if (isBinary) owner?.heardBinary();
-  else owner?.heard((data as Buffer).toString());
-}
-
-function onPong(this: WebSocket): void {
-  (this as ServerSocket).owner?.alive();
-}
-
-function onClose(this: WebSocket): void {
-  (this as ServerSocket).owner?.lost();
-}
-
-/** What the peer did wrong closes the socket; nothing more is to be done. */
-function onError(): void {
-  // Heard, so that it ends no process.
 }

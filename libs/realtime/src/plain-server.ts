@@ -76,13 +76,12 @@ export class PlainServer {
     const settle = (): void => {
       clearTimeout(timer);
       this.sockets.delete(socket);
-      socket.off('message', onMessage).off('error', ignore);
     };
     const enter = (credential: Credential): void => {
       entering = true;
       void this.enter(socket, network, credential, address, settle, early);
     };
-    const onMessage = (data: Buffer, isBinary: boolean): void => {
+    const message = (data: Buffer, isBinary: boolean): void => {
       if (entering) {
         if (isBinary || early.length >= MAX_EARLY) dismiss(socket, new ApiError('BAD_REQUEST', 'Too much, too early'));
         else early.push(data.toString());
@@ -93,8 +92,9 @@ export class PlainServer {
       else dismiss(socket, new ApiError('INVALID_CREDENTIALS', 'The first frame must be auth, with a token'));
     };
     this.sockets.add(socket);
-    socket.on('message', onMessage).on('error', ignore);
-    socket.once('close', settle);
+    socket.owner = { message, alive: ignore, lost: settle };
+    // From here on the library listens for errors.
+    network.off('error', ignore);
     const given = credentialOf(request);
     if (given) enter(given);
   }
@@ -111,7 +111,6 @@ export class PlainServer {
       await this.entrance.enter(credential, address, (key) => {
         if (socket.readyState !== ServerSocket.OPEN) return undefined;
         settle();
-        socket.off('close', settle);
         const connection = new PlainConnection(key, this.entrance, socket, network, this.commands);
         for (const text of early) connection.heard(text);
         return connection;
@@ -124,7 +123,7 @@ export class PlainServer {
 
 /** A function of its own: one made on the spot would keep the request alive as long as the socket. */
 function ignore(): void {
-  // Heard, so that it ends no process.
+  // Heard and nothing more: an error nobody hears ends the process.
 }
 
 function credentialOf(request: IncomingMessage): Credential | undefined {
