@@ -44,6 +44,11 @@ describe('Requests as bytes', () => {
     });
   }
 
+  it('have to be there as a whole in a minute, however slowly they come', () => {
+    const { requestTimeout, headersTimeout } = api.app.getHttpServer();
+    assert.deepEqual([requestTimeout, headersTimeout], [60_000, 60_000]);
+  });
+
   it('are served as they are when they offer another protocol, as clients that know HTTP/2 do', async () => {
     const tenant = await aTenant(api);
     const user = await aUser(tenant);

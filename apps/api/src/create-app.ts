@@ -46,6 +46,8 @@ export async function createApp(config: Config, database: Database, logger: Logg
       sendError(logger, request, reply, error);
     },
     clientErrorHandler: refuseMalformed,
+    // For the whole of a request, so that a byte now and then holds no connection for ever.
+    requestTimeout: 60_000,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 500 },
   });
   const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(

@@ -3,8 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { Answer, ApiError, rawError, renderSuccess, unavailable } from '#libs/common';
+import { Answer, ApiError, renderSuccess, unavailable } from '#libs/common';
 import type { Health, Metrics } from '#libs/observability';
+import { rawError } from '#libs/realtime';
 import { renderedBody, type RateLimits } from '#libs/security';
 import { sendError } from './error.filter.js';
 

@@ -5,7 +5,6 @@ export * from './example.js';
 export * from './fields.js';
 export * from './mail-fields.js';
 export * from './nested-fields.js';
-export * from './raw-answer.js';
 export * from './variant.js';
 export * from './dto-validator.js';
 export * from './dto.pipe.js';

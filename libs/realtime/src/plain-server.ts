@@ -3,13 +3,14 @@ import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { Injectable } from '@nestjs/common';
-import { ApiError, rawError, type ErrorCode } from '#libs/common';
+import { ApiError, type ErrorCode } from '#libs/common';
 import { Health } from '#libs/observability';
 import { closingOf, CLOSE } from './close-codes.js';
 import { asApiError, Commands } from './commands.js';
 import { bearerOf, Doorkeeper, urlOf, type Credential } from './doorkeeper.js';
 import { Entrance } from './entrance.js';
 import { errorFrame } from './frames.js';
+import { rawError } from './raw-error.js';
 import { parse, PlainConnection, ServerSocket } from './plain-connection.js';
 import { Timings } from './timings.js';
 

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
-import type { ErrorBody } from './envelope.js';
-import type { ErrorCode } from './errors.js';
+import type { ErrorBody, ErrorCode } from '#libs/common';
 
 /** An error as a whole HTTP answer that ends the connection, for where there is a socket and no response to write. */
 export function rawError(error: { status: number; code: ErrorCode; detail: string }): string {
