@@ -22,6 +22,7 @@ import {
   BODY_LIMIT,
   parseJsonOnly,
   refuseWhileStopping,
+  refuseMalformed,
   requestIdOf,
   writeHeaders,
 } from './http-hooks.js';
@@ -44,6 +45,9 @@ export async function createApp(config: Config, database: Database, logger: Logg
       writeHeaders(request, reply, app.get(RateLimits));
       sendError(logger, request, reply, error);
     },
+    clientErrorHandler: refuseMalformed,
+    // For the whole of a request, so that a byte now and then holds no connection for ever.
+    requestTimeout: 60_000,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 500 },
   });
   const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Inject, Injectable } from '@nestjs/common';
-import { ApiError } from '#libs/common';
+import { ApiError, type ErrorCode } from '#libs/common';
 import { CONFIG, type Config } from '#libs/config';
 import { KeyDirectory, RateLimits, tooMany, type OpenKey } from '#libs/security';
 import { Tickets } from './tickets.js';
@@ -15,6 +15,7 @@ export type Credential = { key: string } | { ticket: string };
 /** Why a handshake is refused before there is a connection. */
 export interface Refusal {
   status: 400 | 403;
+  code: ErrorCode;
   detail: string;
 }
 
@@ -51,12 +52,13 @@ export class Doorkeeper {
     if (KEY_PARAMETERS.some((name) => searchParams.has(name))) {
       return {
         status: 400,
+        code: 'BAD_REQUEST',
         detail: 'A key never goes into a URL: use the Authorization header, a first frame or a ticket',
       };
     }
     const { origin } = request.headers;
     if (origin === undefined || this.isAllowed(origin, request.headers.host)) return undefined;
-    return { status: 403, detail: 'This origin is not allowed (CORS_ORIGINS)' };
+    return { status: 403, code: 'INSUFFICIENT_PERMISSIONS', detail: 'This origin is not allowed (CORS_ORIGINS)' };
   }
 
   /** Only browsers send an origin. Without CORS_ORIGINS pages of the server's own origin may connect, as with REST. */

@@ -16,3 +16,4 @@ export { SocketServer } from './socket-server.js';
 export { SocketAdapter } from './socket.adapter.js';
 export { UsedTicketEntity } from './used-ticket.entity.js';
 export * from './realtime.module.js';
+export { rawError } from './raw-error.js';

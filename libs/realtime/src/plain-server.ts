@@ -1,16 +1,16 @@
 import type { IncomingMessage, Server } from 'node:http';
-import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { Injectable } from '@nestjs/common';
-import { ApiError } from '#libs/common';
+import { ApiError, type ErrorCode } from '#libs/common';
 import { Health } from '#libs/observability';
 import { closingOf, CLOSE } from './close-codes.js';
 import { asApiError, Commands } from './commands.js';
 import { bearerOf, Doorkeeper, urlOf, type Credential } from './doorkeeper.js';
 import { Entrance } from './entrance.js';
 import { errorFrame } from './frames.js';
+import { rawError } from './raw-error.js';
 import { parse, PlainConnection, ServerSocket } from './plain-connection.js';
 import { Timings } from './timings.js';
 
@@ -21,6 +21,7 @@ export const SOCKETIO_PATH = '/socket.io';
 /** Longest message of a client, in bytes. */
 export const MAX_MESSAGE_BYTES = 64 * 1024;
 const MAX_EARLY = 100;
+const UPGRADING = /^(connection|upgrade|http2-settings)$/i;
 
 /** Takes upgrades to plain WebSocket on our own path. */
 @Injectable()
@@ -43,7 +44,7 @@ export class PlainServer {
   ) {}
 
   attach(http: Server): void {
-    http.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head));
+    http.on('upgrade', (request, socket, head) => this.upgrade(http, request, socket, head));
   }
 
   /** Closes those that have not shown a key yet; connections are closed by the entrance. */
@@ -51,14 +52,15 @@ export class PlainServer {
     for (const socket of this.sockets) socket.close(CLOSE.goingAway);
   }
 
-  private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  private upgrade(http: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { pathname } = urlOf(request);
     if (pathname.startsWith(`${SOCKETIO_PATH}/`)) return;
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') return serveAsItIs(http, request, socket, head);
     socket.on('error', ignore);
-    if (pathname.replace(/\/$/, '') !== OPEN_PATH) return refuse(socket, 404, 'No such route');
-    if (this.health.stopping) return refuse(socket, 503, 'The server is shutting down');
+    if (pathname.replace(/\/$/, '') !== OPEN_PATH) return refuse(socket, 404, 'RESOURCE_NOT_FOUND', 'No such route');
+    if (this.health.stopping) return refuse(socket, 503, 'SERVICE_UNAVAILABLE', 'The server is shutting down');
     const refusal = this.doorkeeper.refusalOf(request);
-    if (refusal) return refuse(socket, refusal.status, refusal.detail);
+    if (refusal) return refuse(socket, refusal.status, refusal.code, refusal.detail);
     this.server.handleUpgrade(request, socket, head, (accepted) => {
       this.greet(accepted as ServerSocket, socket as Socket, request);
     });
@@ -150,10 +152,17 @@ function dismiss(socket: ServerSocket, error: ApiError): void {
 }
 
 /** An HTTP answer instead of the upgrade. */
-function refuse(socket: Duplex, status: number, detail: string): void {
-  const body = JSON.stringify({ detail, status_code: status, timestamp: new Date().toISOString() });
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+function refuse(socket: Duplex, status: number, code: ErrorCode, detail: string): void {
+  socket.end(rawError({ status, code, detail }));
+}
+
+/** One that offers another protocol, as some clients offer HTTP/2, is a request like any other: it goes in again without. */
+function serveAsItIs(http: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { method, url, httpVersion, rawHeaders } = request;
+  let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (!UPGRADING.test(rawHeaders[i]!)) text += `${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`;
+  }
+  socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, 'latin1'), head]));
+  http.emit('connection', socket);
 }
