@@ -180,6 +180,8 @@ export class RelayLeases1764000900000 implements MigrationInterface {
     await runner.query(RELAY);
     await runner.query(replacing(CLAIM_AHEAD, JOINED, BY_KEY));
     await runner.query(replacing(LOG_SENDS, STORED, STORED_BY_KEY));
+    // Planned each time: a plan that a session made on small tables would read all messages of the tenant later.
+    await runner.query('ALTER FUNCTION log_sends SET plan_cache_mode = force_custom_plan');
   }
 
   async down(runner: QueryRunner): Promise<void> {
@@ -188,5 +190,6 @@ export class RelayLeases1764000900000 implements MigrationInterface {
     await runner.query('CREATE INDEX events_waiting_idx ON events (position) WHERE relayed_at IS NULL');
     await runner.query(replacing(CLAIM_AHEAD, JOINED, JOINED));
     await runner.query(replacing(LOG_SENDS, STORED, STORED));
+    await runner.query('ALTER FUNCTION log_sends RESET plan_cache_mode');
   }
 }
