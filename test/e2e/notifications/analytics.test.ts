@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { aNotification, aTenant, aUser, startApi, type TestApi, type TestTenant } from '../../support/api.js';
 import { until } from '../../support/concurrency.js';
 import { startNotifier, type Notifier } from '../../support/notifier.js';
+import { anOwnDatabase, type OwnDatabase } from '../../support/own-database.js';
 
 type Sums = Record<string, number>;
 
@@ -179,11 +180,17 @@ describe('Analytics', () => {
 });
 
 describe('Analytics of very many notifications', () => {
+  // Of its own: what VACUUM may mark as visible to all waits for every transaction in the same database.
+  let own: OwnDatabase;
   let api: TestApi;
   before(async () => {
-    api = await startApi();
+    own = await anOwnDatabase();
+    api = await startApi({}, own.url);
   });
-  after(() => api.stop());
+  after(async () => {
+    await api.stop();
+    await own.drop();
+  });
 
   it('read the index and not the table', async () => {
     const tenant = await aTenant(api);
