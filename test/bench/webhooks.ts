@@ -277,7 +277,7 @@ async function sendsWithWebhook(bench: Bench, webhooks: Webhooks, rounds: number
   }
 }
 
-/** Prints all tables, or one: throughput, latency, isolation, sends. Ends what it started in every case. */
+/** Prints all tables, or those of a list such as `latency,sends`: throughput, latency, isolation, sends. Ends what it started in every case. */
 export async function benchWebhooks(rounds: number, seconds: number, part?: string): Promise<void> {
   const wants = (name: string): boolean => part === undefined || part.split(',').includes(name);
   const bench = new Bench();

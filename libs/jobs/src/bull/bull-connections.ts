@@ -20,6 +20,11 @@ export class BullConnections {
     return connection;
   };
 
+  /** Whether all of them are gone for good. */
+  get ended(): boolean {
+    return this.connections.every(({ status }) => status === 'end');
+  }
+
   cut(): void {
     for (const connection of this.connections) {
       connection.on('error', () => undefined);

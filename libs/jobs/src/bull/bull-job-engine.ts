@@ -24,6 +24,8 @@ export class BullJobEngine implements JobEngine {
     private readonly queue: Queue,
     private readonly connections: BullConnections,
   ) {
+    // Bull names its connection and hears nothing of it: a stop before Redis was ever there would end the process.
+    Object.assign(queue, { setWorkerName: () => Promise.resolve() });
     // Unheard, it would end the process. Said once per outage: a connection that is refused is tried again for ever.
     queue.on('error', () => {
       if (!this.isDown && !this.stopped)

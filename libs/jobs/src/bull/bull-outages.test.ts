@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import Bull from 'bull';
 import { Redis } from 'ioredis';
 import { until } from '../../../../test/support/concurrency.js';
@@ -105,5 +105,24 @@ describe('Bull without Redis', { skip }, () => {
     const started = Date.now();
     await Promise.all([adder.engine.beforeApplicationShutdown(), worker.engine.beforeApplicationShutdown()]);
     assert(Date.now() - started < 5_000);
+  });
+});
+
+describe('Bull whose Redis was never there', () => {
+  it('ends with no rejection that nobody hears, which would end the process', async () => {
+    const unheard: unknown[] = [];
+    const hear = (reason: unknown): void => void unheard.push(reason);
+    process.on('unhandledRejection', hear);
+    const connections = new BullConnections('redis://127.0.0.1:1');
+    const queue = new Bull('deliveries', { createClient: connections.create });
+    const engine = new BullJobEngine(queue, connections);
+    const refused = new Promise((resolve) => queue.once('error', resolve));
+    await engine.start(() => undefined);
+    await refused;
+    await engine.stop();
+    await until('its connections have ended', () => connections.ended);
+    await turn();
+    process.off('unhandledRejection', hear);
+    assert.deepEqual(unheard, []);
   });
 });
