@@ -11,6 +11,7 @@ import { DeliveryAhead1764000700000 } from './migrations/1764000700000-delivery-
 import { LeanSends1764000800000 } from './migrations/1764000800000-lean-sends.js';
 import { RelayLeases1764000900000 } from './migrations/1764000900000-relay-leases.js';
 import { FactsWithSends1764001000000 } from './migrations/1764001000000-facts-with-sends.js';
+import { LeanRelay1764001100000 } from './migrations/1764001100000-lean-relay.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -26,6 +27,7 @@ const MIGRATIONS = [
   LeanSends1764000800000,
   RelayLeases1764000900000,
   FactsWithSends1764001000000,
+  LeanRelay1764001100000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */

@@ -24,7 +24,7 @@ CREATE INDEX events_waiting_idx ON events ((${tenantOf('')}), position) WHERE re
 //
 // What this process has room for is born leased to it, which saves the claim; the terms are those of a claim, and under
 // its lock. Where others wait in the lane already, or an order is to be kept, the claim decides whose turn it is.
-const RELAY = `
+export const RELAY = `
 CREATE FUNCTION relay_events(
   p_kind text, p_limit integer, p_after uuid, p_room integer, p_tenant_limit integer, p_lane_limit integer, p_lease_ms integer,
   p_busy_clients uuid[], p_busy_counts integer[], p_ended uuid[], p_own uuid[],
@@ -168,7 +168,7 @@ const STORED_BY_KEY = `
       WHERE w.client_id = k.id AND w.is_active AND w.events && ARRAY['message.created', 'message.*', '*'])`;
 
 /** The function again, with a part of it changed. */
-function replacing(create: string, part: string, by: string): string {
+export function replacing(create: string, part: string, by: string): string {
   if (!create.includes(part)) throw new Error('There is no such part to replace');
   return create.replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION').replace(part, () => by);
 }
