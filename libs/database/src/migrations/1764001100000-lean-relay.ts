@@ -48,23 +48,12 @@ const CHANGES: [string, string][] = [
 /** The relay is planned once: planning it took as long as a pass with few facts. */
 export class LeanRelay1764001100000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
-    await runner.query(
-      replacing(
-        CHANGES.reduce((text, [part, by]) => change(text, part, by), RELAY),
-        '',
-        '',
-      ),
-    );
+    await runner.query(CHANGES.reduce((text, [part, by]) => replacing(text, part, by), RELAY));
     await runner.query('ALTER FUNCTION relay_events SET plan_cache_mode = force_generic_plan');
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(replacing(RELAY, '', ''));
+    await runner.query(RELAY.replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION'));
     await runner.query('ALTER FUNCTION relay_events RESET plan_cache_mode');
   }
-}
-
-function change(text: string, part: string, by: string): string {
-  if (!text.includes(part)) throw new Error('There is no such part to change');
-  return text.replace(part, () => by);
 }
