@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 const GROUP_MS = 4;
 const SMALL = 16;
 /** And this far while the process has its hands full with other things, such as requests. */
-const YIELD_MS = 200;
+const YIELD_MS = 250;
 const SAMPLE_MS = 50;
 const BUSY = 0.6;
 const MANY_PER_MS = 1;
