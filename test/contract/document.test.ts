@@ -5,9 +5,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import * as formats from 'ajv-formats';
 import { ERROR_STATUS } from '#libs/common';
 import { EVENT_NAMES, TEST_EVENT } from '#libs/contracts';
-import { aTenant, startApi, type TestApi } from '../support/api.js';
+import { aRoom, aTenant, aUser, startApi, type TestApi } from '../support/api.js';
 import { PUBLIC_URL } from '../support/webhooks.js';
-import { operationsOf, readDocument, type DocumentedOperation, type Json } from '../support/document.js';
+import { fillPath, operationsOf, readDocument, type DocumentedOperation, type Json } from '../support/document.js';
 
 const JSON_TYPE = 'application/json';
 
@@ -52,6 +52,42 @@ describe('The OpenAPI document', () => {
       assert.ok(spec.tags?.length === 1, `${name}: no tag`);
       if (spec.security.length > 0)
         assert.match(spec.description, /^Needs a/m, `${name}: does not say what key it needs`);
+    }
+  });
+
+  it('has every section described, in one order', () => {
+    const described: string[] = document.tags.map(({ name, description }: Json) => {
+      assert.ok(description.length > 10, name);
+      return name;
+    });
+    assert.deepEqual([...new Set(operations.flatMap(({ spec }) => spec.tags))].sort(), [...described].sort());
+  });
+
+  it('names the headers of every answer', () => {
+    const always = ['X-Request-Id', 'X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset'];
+    for (const { name, parameters, spec } of operations) {
+      const creates = parameters.some((one) => one.name === 'Idempotency-Key');
+      for (const [status, response] of Object.entries<Json>(spec.responses)) {
+        const expected = [...always];
+        if (status === '429' || status === '503' || (status === '409' && creates)) expected.push('Retry-After');
+        if (Number(status) < 300 && creates) expected.push('Idempotency-Replayed');
+        assert.deepEqual(Object.keys(response.headers), expected, `${name} ${status}`);
+      }
+    }
+  });
+
+  it('says of a body that it may be left out where it may', async () => {
+    const [tenant, other] = [await aTenant(api), await aTenant(api)];
+    const user = await aUser(tenant);
+    const room = await aRoom(tenant, await aUser(tenant));
+    const webhook = await api.call('POST', '/webhooks', { key: tenant.key, body: { url: PUBLIC_URL, events: ['*'] } });
+    const ids = { room_id: room, webhook_id: webhook.body.data.id };
+    const optional = operations.filter(({ spec }) => spec.requestBody && spec.requestBody.required !== true);
+    assert.equal(optional.length, 6);
+    for (const { name, method, path } of optional) {
+      const key = path.startsWith('/rooms') ? user.key : path.endsWith('/keys/rotate') ? other.key : tenant.key;
+      const reply = await api.call(method, fillPath(path, ids), { key });
+      assert.ok(reply.status < 300, `${name}: ${reply.text}`);
     }
   });
 
