@@ -174,6 +174,18 @@ describe('The OpenAPI document', () => {
     }
   });
 
+  it('has a discriminator only beside what it tells apart', () => {
+    const text = JSON.stringify(document, (_key, value: Json) => {
+      if (value?.discriminator)
+        assert.ok(
+          value.oneOf?.every((one: Json) => one.$ref),
+          JSON.stringify(value),
+        );
+      return value;
+    });
+    assert.ok(text.includes('"discriminator"'));
+  });
+
   it('leads nowhere: every reference is there', () => {
     for (const [, ref] of JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)) {
       const target = ref!.split('/').reduce((at: Json, step) => at?.[step], document);

@@ -100,6 +100,12 @@ export function inOpenApi31(value: unknown): unknown {
   const result = Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [key, key === 'example' ? inner : inOpenApi31(inner)]),
   ) as Schema;
+  // A discriminator stands beside the variants it tells apart, and null is none of them.
+  const { discriminator, anyOf } = result;
+  if (discriminator && anyOf) {
+    delete result['discriminator'];
+    result.anyOf = anyOf.map((one) => (one.oneOf ? { ...one, discriminator } : one));
+  }
   if (result.nullable !== true) return result;
   delete result.nullable;
   const composed = result.allOf ?? result.oneOf ?? (result.$ref ? [{ $ref: result.$ref }] : undefined);
