@@ -27,6 +27,7 @@ import {
   writeHeaders,
 } from './http-hooks.js';
 import { buildDocument, routeFamilies } from './openapi-document.js';
+import { HEADERS } from './openapi-headers.js';
 import { eventTypesOf } from './openapi-webhooks.js';
 import { addOperations } from './operations.js';
 
@@ -78,14 +79,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
     app.enableCors({
       origin: [...config.corsOrigins],
       methods: ['GET', 'POST', 'PUT', 'DELETE'],
-      exposedHeaders: [
-        'X-Request-Id',
-        'X-RateLimit-Limit',
-        'X-RateLimit-Remaining',
-        'X-RateLimit-Reset',
-        'Retry-After',
-        'Idempotency-Replayed',
-      ],
+      exposedHeaders: Object.keys(HEADERS),
     });
   }
   // Relative to wherever the page was opened: Try it out works behind any host name and under the pages' own policy.
