@@ -3,7 +3,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import { ERROR_STATUS, ROUTE_ANSWER, wholeExample, type ErrorCode, type RouteAnswer } from '#libs/common';
 import { rulesOf, type LimitFamily, type RouteRules } from '#libs/security';
-import { EVERY_ANSWER, HEADERS, headersOf } from './openapi-headers.js';
+import { ALWAYS, HEADERS, headersOf } from './openapi-headers.js';
 import {
   errorExample,
   errorSchema,
@@ -15,6 +15,9 @@ import {
 } from './openapi-schemas.js';
 import { addWebhooks } from './openapi-webhooks.js';
 
+const DESCRIPTION = `Multi-tenant chat, notifications and webhooks behind one REST API and one real-time channel.
+
+Every answer, errors included, has \`X-Request-Id\`, \`X-RateLimit-Limit\`, \`X-RateLimit-Remaining\` and \`X-RateLimit-Reset\`.`;
 /** The sections of the reference, in its order. */
 const TAGS = [
   ['Clients', 'Registered applications, each a tenant of its own, and their keys.'],
@@ -106,13 +109,13 @@ function errorCodes(operation: Operation, { answer, rules }: Handler): Set<Error
   return codes;
 }
 
-/** An error answer, described once for all operations that have it: `InsufficientPermissions`, `RoomFullOrConflict`. */
+/** An error answer, described once for all operations that have it: `InsufficientPermissions`, `ConflictOrRoomFull`. */
 function errorResponse(codes: ErrorCode[], shared: Record<string, unknown>): { $ref: string } {
   const name = codes.map((code) => pascal(code.toLowerCase())).join('Or');
   const later = codes.some((code) => COME_BACK.includes(code));
   shared[name] ??= {
     description: codes.join(', '),
-    headers: headersOf(...EVERY_ANSWER, ...(later ? ['Retry-After' as const] : [])),
+    ...(later && { headers: headersOf('Retry-After') }),
     content: {
       'application/json': { schema: { $ref: '#/components/schemas/Error' }, example: errorExample(codes[0]!) },
     },
@@ -121,17 +124,14 @@ function errorResponse(codes: ErrorCode[], shared: Record<string, unknown>): { $
 }
 
 function errorResponses(codes: Set<ErrorCode>, shared: Record<string, unknown>): Record<string, unknown> {
-  const statuses = new Set([...codes].map((code) => ERROR_STATUS[code]));
-  return Object.fromEntries(
-    [...statuses].map((status) => {
-      const named = [...codes].filter((code) => ERROR_STATUS[code] === status).sort();
-      return [status, errorResponse(named, shared)];
-    }),
-  );
+  const inOrder = (Object.keys(ERROR_STATUS) as ErrorCode[]).filter((code) => codes.has(code));
+  const named = (status: number) => inOrder.filter((code) => ERROR_STATUS[code] === status);
+  const statuses = new Set(inOrder.map((code) => ERROR_STATUS[code]));
+  return Object.fromEntries([...statuses].map((status) => [status, errorResponse(named(status), shared)]));
 }
 
 function successResponse({ answer, rules }: Handler, schemas: Record<string, Schema>): unknown {
-  const headers = headersOf(...EVERY_ANSWER, ...(rules.idempotent ? ['Idempotency-Replayed' as const] : []));
+  const headers = headersOf(...ALWAYS, ...(rules.idempotent ? ['Idempotency-Replayed' as const] : []));
   if (answer.kind === 'nothing') return { description: 'Done; the body is empty', headers };
   const ref = { $ref: `#/components/schemas/${answer.dto!.name}` };
   const one = exampleOf(ref, schemas);
@@ -204,7 +204,7 @@ export function buildDocument(app: INestApplication, server: string): OpenAPIObj
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('ChatAPI')
-    .setDescription('Multi-tenant chat, notifications and webhooks behind one REST API and one real-time channel.')
+    .setDescription(DESCRIPTION)
     .setVersion('1.0.0')
     .setLicense('MIT', 'https://opensource.org/license/mit')
     .addServer(server)
