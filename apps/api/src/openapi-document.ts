@@ -175,8 +175,11 @@ function describe(operation: Operation, handler: Handler, { schemas, responses }
   operation.responses = { [answer.status]: success };
   if (answer.alsoStatus) operation.responses[answer.alsoStatus] = success;
   Object.assign(operation.responses, errorResponses(codes, responses));
-  if (rules.isPublic) operation.security = [];
-  else {
+  if (rules.isPublic) {
+    // Either nothing or a bearer, so that the page has a way to send the token where one is needed.
+    operation.security = [{}, { apiKey: [] }];
+    operation.description = 'Needs no key; where the operator has set `REGISTRATION_TOKEN`, that token as the bearer.';
+  } else {
     operation.security = [{ apiKey: [] }];
     operation['x-required-scopes'] = [...rules.scopes];
     const kind = rules.masterOnly ? 'a client key' : 'a client or user key';
