@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { WebSocket } from 'ws';
 
-const { BASE = 'http://localhost:8000', USER_KEY, ROOM_ID, SEQ_FILE = 'websocket.seq' } = process.env;
+const { BASE = 'http://localhost:8000', USER_KEY, ROOM_ID, SEQ_FILE = `${ROOM_ID}.seq` } = process.env;
 let seq = existsSync(SEQ_FILE) ? Number(readFileSync(SEQ_FILE, 'utf8')) : 0;
 let live = false;
 const mine = `hello-${Date.now()}`;

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 BASE = urlsplit(os.environ.get("BASE", "http://localhost:8000"))
 USER_KEY, ROOM_ID = os.environ["USER_KEY"], os.environ["ROOM_ID"]
-SEQ_FILE = Path(os.environ.get("SEQ_FILE", "python.seq"))
+SEQ_FILE = Path(os.environ.get("SEQ_FILE", f"{ROOM_ID}.seq"))
 
 
 class WebSocket:

@@ -5,14 +5,19 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import * as formats from 'ajv-formats';
 import { ERROR_STATUS } from '#libs/common';
 import { EVENT_NAMES, TEST_EVENT } from '#libs/contracts';
-import { aTenant, startApi, type TestApi } from '../support/api.js';
+import { aRoom, aTenant, aUser, startApi, type TestApi } from '../support/api.js';
 import { PUBLIC_URL } from '../support/webhooks.js';
-import { operationsOf, readDocument, type DocumentedOperation, type Json } from '../support/document.js';
+import { fillPath, operationsOf, readDocument, type DocumentedOperation, type Json } from '../support/document.js';
 
 const JSON_TYPE = 'application/json';
 
 /** POSTs whose path says it all. */
 const BODYLESS = /^POST .*\/(cancel|retry|read|redeliver)$/;
+
+/** Whether a key must be shown; registration takes a token where the operator has set one. */
+function needsKey({ security }: Json): boolean {
+  return security.every((one: object) => Object.keys(one).length > 0);
+}
 
 describe('The OpenAPI document', () => {
   let api: TestApi;
@@ -50,8 +55,54 @@ describe('The OpenAPI document', () => {
       assert.match(spec.operationId ?? '', /^[a-z]\w+_\w+$/, name);
       assert.ok(spec.summary?.length > 5, `${name}: no summary`);
       assert.ok(spec.tags?.length === 1, `${name}: no tag`);
-      if (spec.security.length > 0)
-        assert.match(spec.description, /^Needs a/m, `${name}: does not say what key it needs`);
+      assert.ok(spec.security.length > 0, name);
+      if (needsKey(spec)) assert.match(spec.description, /^Needs a/m, `${name}: does not say what key it needs`);
+    }
+  });
+
+  it('lets the registration token be sent from the page, and asks everyone else for a key', () => {
+    const open = operations.filter(({ spec }) => !needsKey(spec));
+    assert.deepEqual(
+      open.map(({ name, spec }) => [name, spec.security]),
+      [['POST /clients', [{}, { apiKey: [] }]]],
+    );
+    assert.match(open[0]!.spec.description, /REGISTRATION_TOKEN/);
+  });
+
+  it('has every section described, in one order', () => {
+    const described: string[] = document.tags.map(({ name, description }: Json) => {
+      assert.ok(description.length > 10, name);
+      return name;
+    });
+    assert.deepEqual([...new Set(operations.flatMap(({ spec }) => spec.tags))].sort(), [...described].sort());
+  });
+
+  it('names the headers of what succeeds, and when an error says when to come back', () => {
+    const always = ['X-Request-Id', 'X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset'];
+    for (const { name, parameters, spec } of operations) {
+      const creates = parameters.some((one) => one.name === 'Idempotency-Key');
+      for (const [status, response] of Object.entries<Json>(spec.responses)) {
+        const comesBack = status === '429' || status === '503' || (status === '409' && creates);
+        const ofErrors = comesBack ? ['Retry-After'] : [];
+        const expected = Number(status) >= 400 ? ofErrors : [...always, ...(creates ? ['Idempotency-Replayed'] : [])];
+        assert.deepEqual(Object.keys(response.headers ?? {}), expected, `${name} ${status}`);
+      }
+    }
+    for (const header of always) assert.ok(document.info.description.includes(header), header);
+  });
+
+  it('says of a body that it may be left out where it may', async () => {
+    const [tenant, other] = [await aTenant(api), await aTenant(api)];
+    const user = await aUser(tenant);
+    const room = await aRoom(tenant, await aUser(tenant));
+    const webhook = await api.call('POST', '/webhooks', { key: tenant.key, body: { url: PUBLIC_URL, events: ['*'] } });
+    const ids = { room_id: room, webhook_id: webhook.body.data.id };
+    const optional = operations.filter(({ spec }) => spec.requestBody && spec.requestBody.required !== true);
+    assert.equal(optional.length, 6);
+    for (const { name, method, path } of optional) {
+      const key = path.startsWith('/rooms') ? user.key : path.endsWith('/keys/rotate') ? other.key : tenant.key;
+      const reply = await api.call(method, fillPath(path, ids), { key });
+      assert.ok(reply.status < 300, `${name}: ${reply.text}`);
     }
   });
 
@@ -68,7 +119,7 @@ describe('The OpenAPI document', () => {
         assert.equal(faults(response.content[JSON_TYPE].schema, response.content[JSON_TYPE].example), '', what);
       }
       const expected = ['401', '429', '500', '503'];
-      if (spec.security.length > 0) expected.push('403');
+      if (needsKey(spec)) expected.push('403');
       if (parameters.length > 0 || spec.requestBody) expected.push('422');
       if (parameters.some((one) => one.in === 'path')) expected.push('404');
       if (spec.requestBody) expected.push('400', '413', '415');
@@ -136,6 +187,18 @@ describe('The OpenAPI document', () => {
       assert.ok(!fits({ ...example, event: 'other' }), name);
       assert.deepEqual(Object.keys(type.schema.properties.data.properties), Object.keys(example.data), name);
     }
+  });
+
+  it('has a discriminator only beside what it tells apart', () => {
+    const text = JSON.stringify(document, (_key, value: Json) => {
+      if (value?.discriminator)
+        assert.ok(
+          value.oneOf?.every((one: Json) => one.$ref),
+          JSON.stringify(value),
+        );
+      return value;
+    });
+    assert.ok(text.includes('"discriminator"'));
   });
 
   it('leads nowhere: every reference is there', () => {

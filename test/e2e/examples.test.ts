@@ -21,6 +21,13 @@ async function bash(args: string[], base: string): Promise<Finished> {
   return { code, stdout, stderr };
 }
 
+/** The bash blocks of a guide, in order, for the server at `base`; a call that is refused ends them. */
+function guideBlocks(file: string, base: string): string[] {
+  const guide = readFileSync(file, 'utf8').replaceAll('http://localhost:8000', base);
+  const blocks = [...guide.matchAll(/```bash\n([\s\S]*?)```/g)].map((match) => match[1]!);
+  return ['curl() { command curl -sS --fail-with-body "$@"; }', ...blocks];
+}
+
 /** The bash blocks of the README's tour, in order. */
 function tourBlocks(): string[] {
   const readme = readFileSync('README.md', 'utf8');
@@ -64,4 +71,17 @@ describe('What the documentation shows', () => {
     assert.equal(listed.data[0]!.content, 'Hello, everyone!');
     assert.equal(listed.data[0]!.sender_name, 'John Doe');
   });
+
+  for (const [file, count] of [
+    ['docs/authentication.md', 5],
+    ['docs/rooms-and-messages.md', 2],
+  ] as const) {
+    it(`${file} goes on where the tour ends`, async () => {
+      const blocks = guideBlocks(file, api.url);
+      assert.equal(blocks.length, count + 1);
+      const script = [...tourBlocks(), ...blocks].join('\necho\n');
+      const { code, stdout, stderr } = await bash(['-euo', 'pipefail', '-c', script], api.url);
+      assert.equal(code, 0, `${stderr}\n${stdout}`);
+    });
+  }
 });

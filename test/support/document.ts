@@ -12,6 +12,7 @@ export interface DocumentedOperation {
   method: string;
   path: string;
   parameters: { name: string; in: string; required?: boolean; schema: Json; description?: string }[];
+  /** What the document says of it, its answers in place of references to them. */
   spec: Json;
 }
 
@@ -27,7 +28,17 @@ export function operationsOf(document: Json): DocumentedOperation[] {
     for (const [method, spec] of Object.entries<Json>(methods)) {
       const path = fullPath.replace('/api/v1', '');
       const name = `${method.toUpperCase()} ${path}`;
-      found.push({ name, method: method.toUpperCase(), path, parameters: spec.parameters ?? [], spec });
+      const responses = Object.entries<Json>(spec.responses).map(([status, response]) => [
+        status,
+        response.$ref ? document.components.responses[response.$ref.split('/').at(-1)] : response,
+      ]);
+      found.push({
+        name,
+        method: method.toUpperCase(),
+        path,
+        parameters: spec.parameters ?? [],
+        spec: { ...spec, responses: Object.fromEntries(responses) },
+      });
     }
   }
   return found;

@@ -2,7 +2,8 @@ import type { INestApplication } from '@nestjs/common';
 import { FRAME_TYPES, type FrameType } from '#libs/contracts';
 import { commandsOf, type CommandDescription } from './asyncapi-commands.js';
 import { CLOSE_MEANINGS, FRAMES } from './asyncapi-frames.js';
-import { asyncApiSchemas, pascal, type Schemas } from './asyncapi-schemas.js';
+import { asyncApiSchemas, type Schemas } from './asyncapi-schemas.js';
+import { pascal } from './openapi-schemas.js';
 
 const PATHS = { websocket: '/api/v1/websocket/open', socketio: '/socket.io' } as const;
 type Channel = keyof typeof PATHS;

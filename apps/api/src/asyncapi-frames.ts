@@ -63,7 +63,8 @@ export const CLOSE_MEANINGS: Record<CloseCode, string> = {
     'The server is going away, or cannot reach its database. Reconnect, with a growing wait, and resume.',
   [CLOSE.invalidKey]:
     'The key or ticket is missing, not valid, used, expired or revoked. Get a new one; do not just retry.',
-  [CLOSE.noSuchRoom]: 'There is no such room.',
+  [CLOSE.noSuchRoom]:
+    'There is no such room. Reserved: no connection is to one room alone, and a command is refused by an `error`.',
   [CLOSE.accessDenied]: 'This key may not do that. Do not retry.',
   [CLOSE.limitExceeded]:
     'Too many connections, too many failed attempts, or a flood of commands. Wait before you reconnect.',

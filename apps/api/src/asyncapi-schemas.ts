@@ -3,19 +3,12 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { CHANGE_FRAMES, FaultFrameDto, FRAME_TYPES, type FrameType } from '#libs/contracts';
 import type { CommandDescription } from './asyncapi-commands.js';
 import { FRAMES } from './asyncapi-frames.js';
-import { inOpenApi31, type Schema } from './openapi-schemas.js';
+import { inOpenApi31, pascal, type Schema } from './openapi-schemas.js';
 
 /** Named schemas. */
 export type Schemas = Record<string, Schema>;
 
 const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
-const NAME = /(^|_)([a-z])/g;
-
-/** send_message → SendMessage. */
-export function pascal(name: string): string {
-  return name.replace(NAME, (_match, _before, letter: string) => letter.toUpperCase());
-}
-
 const timestamp: Schema = { type: 'string', format: 'date-time', description: 'When it happened, RFC 3339 in UTC.' };
 const roomId: Schema = { type: 'string', format: 'uuid', description: 'The room it is about.' };
 const seq: Schema = { type: 'integer', minimum: 1, description: "The room's number of this change." };

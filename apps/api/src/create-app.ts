@@ -9,7 +9,7 @@ import type { Database } from '#libs/database';
 import { MessageWriter } from '#libs/messages';
 import { Health, Metrics, NestLogger } from '#libs/observability';
 import { Commands, SocketAdapter, SocketServer } from '#libs/realtime';
-import { RateLimits } from '#libs/security';
+import { RateLimits, type LimitFamily } from '#libs/security';
 import { EventTypes } from '#libs/webhooks';
 import { addDocsPages } from './docs-pages.js';
 import { ErrorFilter, sendError } from './error.filter.js';
@@ -26,12 +26,14 @@ import {
   requestIdOf,
   writeHeaders,
 } from './http-hooks.js';
-import { buildDocument } from './openapi-document.js';
+import { buildDocument, routeFamilies } from './openapi-document.js';
+import { HEADERS } from './openapi-headers.js';
 import { eventTypesOf } from './openapi-webhooks.js';
 import { addOperations } from './operations.js';
 
 /** Builds the whole HTTP application on a migrated database; used by main, the tests and the document dump. */
 export async function createApp(config: Config, database: Database, logger: Logger): Promise<NestFastifyApplication> {
+  const families = new Map<string, LimitFamily>();
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     trustProxy: config.trustProxy,
@@ -42,7 +44,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
     skipMiddie: true,
     // A URL that cannot be decoded is answered before any hook runs.
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
-      writeHeaders(request, reply, app.get(RateLimits));
+      writeHeaders(request, reply, app.get(RateLimits), families);
       sendError(logger, request, reply, error);
     },
     clientErrorHandler: refuseMalformed,
@@ -66,7 +68,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
   refuseWhileStopping(fastify, health, logger);
   parseJsonOnly(fastify);
   addEnvelope(fastify);
-  addHeaders(fastify, limits, health);
+  addHeaders(fastify, limits, families, health);
   addAccessLog(fastify, logger, metrics);
   addOperations(fastify, { database, health, metrics, limits, writer: app.get(MessageWriter) });
   app.setGlobalPrefix(API_PREFIX);
@@ -77,18 +79,12 @@ export async function createApp(config: Config, database: Database, logger: Logg
     app.enableCors({
       origin: [...config.corsOrigins],
       methods: ['GET', 'POST', 'PUT', 'DELETE'],
-      exposedHeaders: [
-        'X-Request-Id',
-        'X-RateLimit-Limit',
-        'X-RateLimit-Remaining',
-        'X-RateLimit-Reset',
-        'Retry-After',
-        'Idempotency-Replayed',
-      ],
+      exposedHeaders: Object.keys(HEADERS),
     });
   }
   // Relative to wherever the page was opened: Try it out works behind any host name and under the pages' own policy.
   const document = buildDocument(app, '/');
+  for (const [route, family] of routeFamilies(app, document)) families.set(route, family);
   addDocsPages(app, document, config.publicUrl);
   app.get(EventTypes).publish(eventTypesOf(document));
   if (!config.production) addExamplePage(app);

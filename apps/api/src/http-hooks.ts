@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { Answer, ApiError, renderSuccess, unavailable } from '#libs/common';
 import type { Health, Metrics } from '#libs/observability';
 import { rawError } from '#libs/realtime';
-import { renderedBody, type RateLimits } from '#libs/security';
+import { renderedBody, type LimitFamily, type RateLimits } from '#libs/security';
 import { sendError } from './error.filter.js';
 
 /** Largest body, in bytes. */
@@ -25,6 +25,13 @@ export function requestIdOf(raw: IncomingMessage): string {
 
 function isApi(request: FastifyRequest): boolean {
   return request.url.startsWith(API_PREFIX);
+}
+
+/** The rate limit family of a route by its method and pattern, as in `GET /api/v1/rooms/:room_id`. */
+export type RouteFamilies = ReadonlyMap<string, LimitFamily>;
+
+function familyOf({ method, routeOptions }: FastifyRequest, families: RouteFamilies): LimitFamily {
+  return families.get(`${method === 'HEAD' ? 'GET' : method} ${routeOptions?.url}`) ?? 'default';
 }
 
 /** JSON and nothing else; an empty body is no body. Plain JSON.parse: fields are copied by name, never merged. */
@@ -52,12 +59,17 @@ export function addEnvelope(fastify: FastifyInstance): void {
   });
 }
 
-/** Writes X-Request-Id, and on an API answer the rate limit headers. */
-export function writeHeaders(request: FastifyRequest, reply: FastifyReply, limits: RateLimits): void {
+/** Writes X-Request-Id, and on an API answer the rate limit headers; of the route's family where nothing was counted. */
+export function writeHeaders(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  limits: RateLimits,
+  families: RouteFamilies,
+): void {
   reply.header('X-Request-Id', request.id);
   if (!isApi(request)) return;
   reply.header('X-Content-Type-Options', 'nosniff');
-  const rate = request.rate ?? limits.idle('default');
+  const rate = request.rate ?? limits.idle(familyOf(request, families));
   if (!rate) return;
   reply.header('X-RateLimit-Limit', rate.limit);
   reply.header('X-RateLimit-Remaining', rate.remaining);
@@ -65,9 +77,14 @@ export function writeHeaders(request: FastifyRequest, reply: FastifyReply, limit
 }
 
 /** X-Request-Id on every answer, the rate limit headers on every API answer. */
-export function addHeaders(fastify: FastifyInstance, limits: RateLimits, health: Health): void {
+export function addHeaders(
+  fastify: FastifyInstance,
+  limits: RateLimits,
+  families: RouteFamilies,
+  health: Health,
+): void {
   fastify.addHook('onSend', (request, reply, payload, done) => {
-    writeHeaders(request, reply, limits);
+    writeHeaders(request, reply, limits, families);
     // A connection kept open after its running request would hold up the end of the process.
     if (health.stopping) reply.header('Connection', 'close');
     done(null, payload);

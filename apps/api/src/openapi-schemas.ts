@@ -1,3 +1,5 @@
+import { ERROR_STATUS, type ErrorCode } from '#libs/common';
+
 /** As much of a JSON Schema as the document builder looks at. */
 export interface Schema {
   $ref?: string;
@@ -14,6 +16,13 @@ export interface Schema {
   [key: string]: unknown;
 }
 
+const NAME = /(^|_)([a-z])/g;
+
+/** send_message → SendMessage. */
+export function pascal(name: string): string {
+  return name.replace(NAME, (_match, _before, letter: string) => letter.toUpperCase());
+}
+
 /** The one error body. */
 export const errorSchema: Schema = {
   type: 'object',
@@ -21,7 +30,7 @@ export const errorSchema: Schema = {
   required: ['detail', 'error_code', 'status_code', 'timestamp', 'request_id'],
   properties: {
     detail: { type: 'string', description: 'What is wrong, for people.' },
-    error_code: { type: 'string', description: 'What is wrong, for programs.' },
+    error_code: { type: 'string', enum: Object.keys(ERROR_STATUS), description: 'What is wrong, for programs.' },
     status_code: { type: 'integer', description: 'The HTTP status.' },
     timestamp: { type: 'string', format: 'date-time', description: 'When it was answered.' },
     request_id: { type: 'string', description: 'Identifies the request in the log.' },
@@ -36,6 +45,19 @@ export const errorSchema: Schema = {
     },
   },
 };
+
+/** An error of this code as it may look. */
+export function errorExample(code: ErrorCode): unknown {
+  const invalid = code === 'VALIDATION_ERROR';
+  return {
+    detail: invalid ? 'Validation error in request data' : 'What is wrong',
+    error_code: code,
+    status_code: ERROR_STATUS[code],
+    timestamp: '2024-01-01T12:00:00.000Z',
+    request_id: '7f0c3f6e-2f0b-4b2b-9d38-0d5b5c1f6a11',
+    ...(invalid && { errors: [{ field: 'email', message: 'email must be an e-mail address' }] }),
+  };
+}
 
 const count = (description: string): Schema => ({ type: ['integer', 'null'], description });
 
@@ -78,6 +100,12 @@ export function inOpenApi31(value: unknown): unknown {
   const result = Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [key, key === 'example' ? inner : inOpenApi31(inner)]),
   ) as Schema;
+  // A discriminator stands beside the variants it tells apart, and null is none of them.
+  const { discriminator, anyOf } = result;
+  if (discriminator && anyOf) {
+    delete result['discriminator'];
+    result.anyOf = anyOf.map((one) => (one.oneOf ? { ...one, discriminator } : one));
+  }
   if (result.nullable !== true) return result;
   delete result.nullable;
   const composed = result.allOf ?? result.oneOf ?? (result.$ref ? [{ $ref: result.$ref }] : undefined);

@@ -79,7 +79,7 @@ export class ClientsController {
   @ClientScopes('clients:write')
   @Limit('authentication')
   @Idempotent()
-  @Returns(NewApiKeyDto, { status: 201, errors: ['INVALID_STATE'] })
+  @Returns(NewApiKeyDto, { status: 201, bodyOptional: true, errors: ['INVALID_STATE'] })
   rotateMaster(@Caller() caller: Principal, @Body() body: ApiKeyRotateDto): Promise<NewApiKeyDto> {
     return this.clients.rotateMaster(caller, body);
   }

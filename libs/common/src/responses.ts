@@ -9,6 +9,8 @@ export interface RouteAnswer {
   status: number;
   /** A second success status, for "made now" against "was there". */
   alsoStatus?: number;
+  /** The request may come without its body. */
+  bodyOptional?: boolean;
   /** Error codes beyond those every route of its shape has. */
   errors: ErrorCode[];
 }
@@ -27,13 +29,14 @@ function answer(value: RouteAnswer): MethodDecorator {
 /** The route answers one object in the envelope. */
 export function Returns(
   dto: Type,
-  options: { status?: number; alsoStatus?: number; errors?: ErrorCode[] } = {},
+  options: { status?: number; alsoStatus?: number; bodyOptional?: boolean; errors?: ErrorCode[] } = {},
 ): MethodDecorator {
   return answer({
     kind: 'one',
     dto,
     status: options.status ?? 200,
     alsoStatus: options.alsoStatus,
+    bodyOptional: options.bodyOptional,
     errors: options.errors ?? [],
   });
 }

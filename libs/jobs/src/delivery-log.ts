@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Sql } from '#libs/database';
-import type { DeliveryStatus } from './delivery.js';
+import type { AttemptStatus, DeliveryStatus } from './delivery.js';
 
 /** What became of a delivery. */
 export interface DeliveryRecord {
@@ -23,7 +23,7 @@ export interface DeliveryRecord {
 /** One try of a delivery. */
 export interface AttemptEntry {
   attemptNumber: number;
-  status: 'sent' | 'failed';
+  status: AttemptStatus;
   errorCode: string | null;
   error: string | null;
   providerName: string | null;

@@ -10,6 +10,11 @@ export const DELIVERY_STATUSES = ['pending', 'processing', 'retrying', 'sent', '
 /** One of {@link DELIVERY_STATUSES}. */
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
+/** What a recorded attempt came to. */
+export const ATTEMPT_STATUSES = ['sent', 'failed'] as const;
+/** One of {@link ATTEMPT_STATUSES}. */
+export type AttemptStatus = (typeof ATTEMPT_STATUSES)[number];
+
 /** A delivery to be committed with its cause. */
 export interface NewDelivery {
   id: string;
@@ -47,7 +52,7 @@ export interface ClaimedDelivery extends Required<
 export interface AttemptOutcome {
   /** `sent`: done. `retry`: may pass. `failed`: never will. `deferred`: nothing was tried, the number does not count. */
   result: 'sent' | 'retry' | 'failed' | 'deferred';
-  /** Stable code of the failure, such as SMTP_REFUSED. */
+  /** Stable code of the failure, such as EMAIL_RECIPIENT_REFUSED. */
   errorCode?: string;
   /** For people; no secret, content or address. At most 500 characters. */
   error?: string;

@@ -1,6 +1,12 @@
 import { Flag, Id, Instant, Int, ListQueryDto, Meta, Nullable, OneOf, Optional, Text } from '#libs/common';
-import { CHANGE_FRAMES, type ChangeFrameType } from '#libs/contracts';
-import { ApiProperty } from '@nestjs/swagger';
+import {
+  CHANGE_FRAMES,
+  MessageDeletedFrameDto,
+  UserJoinedFrameDto,
+  UserLeftFrameDto,
+  type ChangeFrameType,
+} from '#libs/contracts';
+import { ApiExtraModels, ApiProperty, getSchemaPath } from '@nestjs/swagger';
 import { IsObject } from 'class-validator';
 
 /** Kinds of message; "system" is for client keys only. */
@@ -205,6 +211,7 @@ export class RoomChangesQueryDto {
 }
 
 /** One change of a conversation, as the real-time channel tells it. */
+@ApiExtraModels(MessageDto, MessageDeletedFrameDto, UserJoinedFrameDto, UserLeftFrameDto)
 export class ChangeFrameDto {
   /** What changed. */
   @OneOf(CHANGE_FRAMES)
@@ -218,8 +225,13 @@ export class ChangeFrameDto {
   @Int(1, Number.MAX_SAFE_INTEGER)
   seq: number;
 
-  /** The message as it is now; or id, deleted_by, deleted_at; or the membership. */
-  @Meta()
+  /** By type: the message as it is now, what was deleted, who joined, who left. */
+  @ApiProperty({
+    oneOf: [MessageDto, MessageDeletedFrameDto, UserJoinedFrameDto, UserLeftFrameDto].map((data) => ({
+      $ref: getSchemaPath(data),
+    })),
+  })
+  @IsObject()
   data: object;
 
   /** When it changed. */

@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsObject } from 'class-validator';
 import { Id, Instant, Int, Nullable, OneOf, Text } from '#libs/common';
-import { DELIVERY_STATUSES, type DeliveryStatus } from '#libs/jobs';
+import { ATTEMPT_STATUSES, DELIVERY_STATUSES, type AttemptStatus, type DeliveryStatus } from '#libs/jobs';
 import { NotificationDto } from './notification.dto.js';
 
 /** One try to reach a recipient. */
@@ -10,9 +10,9 @@ export class NotificationAttemptDto {
   @Int(1, Number.MAX_SAFE_INTEGER)
   attempt_number: number;
 
-  /** What it came to: `sent` or `failed`. */
-  @Text(1, 16, { example: 'sent' })
-  status: string;
+  /** What it came to. */
+  @OneOf(ATTEMPT_STATUSES)
+  status: AttemptStatus;
 
   /** The e-mail provider; for sockets `socket` (someone was online) or `inbox`. */
   @Nullable()
@@ -26,7 +26,7 @@ export class NotificationAttemptDto {
 
   /** Stable code of the failure. */
   @Nullable()
-  @Text(1, 64, { example: 'SMTP_REFUSED' })
+  @Text(1, 64, { example: 'EMAIL_RECIPIENT_REFUSED' })
   error_code: string | null;
 
   /** The failure, for people. */

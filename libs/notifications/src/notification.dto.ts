@@ -306,7 +306,7 @@ export class NotificationDto {
 
   /** The latest failure, for people. */
   @Nullable()
-  @Text(1, 500, { example: 'No e-mail provider is configured' })
+  @Text(1, 500, { example: 'No email provider is configured' })
   error: string | null;
 
   /** When a recipient was last reached; null while none was. */

@@ -25,7 +25,7 @@ export class RoomMembersController {
   @Post('join')
   @Scopes('rooms:write')
   @Idempotent()
-  @Returns(RoomMemberDto, { status: 201, alsoStatus: 200, errors: ['ROOM_FULL'] })
+  @Returns(RoomMemberDto, { status: 201, alsoStatus: 200, bodyOptional: true, errors: ['ROOM_FULL'] })
   join(
     @Caller() caller: Principal,
     @Param('room_id') roomId: string,
@@ -37,7 +37,7 @@ export class RoomMembersController {
   /** Leave a room. */
   @Post('leave')
   @Scopes('rooms:write')
-  @Returns(RoomMemberDto)
+  @Returns(RoomMemberDto, { bodyOptional: true })
   leave(
     @Caller() caller: Principal,
     @Param('room_id') roomId: string,

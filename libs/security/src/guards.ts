@@ -98,14 +98,14 @@ export class KeyStep {
   }
 }
 
-/** Second step: may this kind of key do it. Default deny. */
-function checkScopes({ principal }: Call, rules: RouteRules): void {
-  if (rules.isPublic) return;
-  if (!principal || rules.scopes.length === 0) throw forbidden('This operation is not open to API keys');
-  if (rules.masterOnly && principal.kind !== 'client') throw forbidden('This operation needs a client key (ck_live_…)');
-  for (const scope of rules.scopes) {
-    if (!principal.scopes.has(scope)) throw forbidden(`This key lacks the scope ${scope}`);
-  }
+/** Second step: may this kind of key do it; answers why not. Default deny. */
+function refusalOf({ principal }: Call, rules: RouteRules): ApiError | undefined {
+  if (rules.isPublic) return undefined;
+  if (!principal || rules.scopes.length === 0) return forbidden('This operation is not open to API keys');
+  if (rules.masterOnly && principal.kind !== 'client')
+    return forbidden('This operation needs a client key (ck_live_…)');
+  const lacking = rules.scopes.find((scope) => !principal.scopes.has(scope));
+  return lacking && forbidden(`This key lacks the scope ${lacking}`);
 }
 
 /**
@@ -128,16 +128,23 @@ export class AdmissionGuard implements CanActivate {
   }
 
   private afterKey(call: Call, rules: RouteRules): boolean | Promise<boolean> {
-    checkScopes(call, rules);
-    if (rules.family === 'none') return true;
-    const rate = this.limits.count(rules.family, call.principal!.id);
-    return rate instanceof Promise ? rate.then((counted) => within(call, counted)) : within(call, rate);
+    const refusal = refusalOf(call, rules);
+    if (rules.family === 'none' || !call.principal) {
+      if (refusal) throw refusal;
+      return true;
+    }
+    // What a key may not do is counted like everything else: or it could be asked for without end.
+    const rate = this.limits.count(rules.family, call.principal.id);
+    return rate instanceof Promise
+      ? rate.then((counted) => within(call, counted, refusal))
+      : within(call, rate, refusal);
   }
 }
 
 /** Third step: how often. */
-function within(call: Call, rate: RateState | undefined): true {
+function within(call: Call, rate: RateState | undefined, refusal: ApiError | undefined): true {
   if (rate) call.rate = rate;
+  if (refusal) throw refusal;
   if (rate?.exceeded) throw tooMany(rate);
   return true;
 }

@@ -13,15 +13,13 @@ export class UserDto {
   @Text(1, 255, { example: 'crm-4711' })
   external_id: string | null;
 
-  /** E-mail address; null once the user is deleted. */
-  @Nullable()
+  /** E-mail address. */
   @Email()
-  email: string | null;
+  email: string;
 
-  /** Name to sign in and be mentioned with; null once the user is deleted. */
-  @Nullable()
+  /** Name to sign in and be mentioned with. */
   @Text(1, 100, { example: 'john_doe' })
-  username: string | null;
+  username: string;
 
   /** Display name. */
   @Nullable()

@@ -1,11 +1,11 @@
 import type { UserDto } from './user.dto.js';
 
-/** A row of `users`. */
+/** A row of `users` that is not deleted: a deleted one has neither address nor username. */
 export interface UserRow {
   id: string;
   external_id: string | null;
-  email: string | null;
-  username: string | null;
+  email: string;
+  username: string;
   full_name: string | null;
   meta: object;
   is_active: boolean;

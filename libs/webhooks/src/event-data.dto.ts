@@ -186,7 +186,7 @@ export class NotificationEventDto {
 
   /** Why it failed, for programs. */
   @Nullable()
-  @Text(1, 64, { example: 'SMTP_REFUSED' })
+  @Text(1, 64, { example: 'EMAIL_RECIPIENT_REFUSED' })
   error_code: string | null;
 
   /** Why it failed, for people. */

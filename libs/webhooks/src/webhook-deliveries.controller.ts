@@ -22,7 +22,7 @@ export class WebhookDeliveriesController {
   @Post('test')
   @ClientScopes('webhooks:write')
   @Idempotent()
-  @Returns(WebhookDeliveryDto, { status: 201, errors: ['INVALID_STATE'] })
+  @Returns(WebhookDeliveryDto, { status: 201, bodyOptional: true, errors: ['INVALID_STATE'] })
   test(
     @Caller() caller: Principal,
     @Param('webhook_id') webhookId: string,

@@ -2,7 +2,7 @@ import { ApiProperty } from '@nestjs/swagger';
 import { IsArray, IsObject } from 'class-validator';
 import { Id, Instant, Int, ListQueryDto, Nullable, OneOf, Optional, Text } from '#libs/common';
 import { EVENT_NAMES, TEST_EVENT } from '#libs/contracts';
-import { DELIVERY_STATUSES, type DeliveryStatus } from '#libs/jobs';
+import { ATTEMPT_STATUSES, DELIVERY_STATUSES, type AttemptStatus, type DeliveryStatus } from '#libs/jobs';
 
 const EVENTS = [...EVENT_NAMES, TEST_EVENT];
 
@@ -64,8 +64,8 @@ export class WebhookAttemptDto {
   attempt_number: number;
 
   /** What it came to. */
-  @Text(1, 16, { example: 'retry' })
-  status: string;
+  @OneOf(ATTEMPT_STATUSES, { example: 'failed' })
+  status: AttemptStatus;
 
   /** Status the receiver answered; null: none came. */
   @Nullable()

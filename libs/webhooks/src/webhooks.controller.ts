@@ -107,7 +107,7 @@ export class WebhooksController {
   @Post(':webhook_id/rotate-secret')
   @ClientScopes('webhooks:write')
   @Idempotent()
-  @Returns(WebhookSigningSecretDto, { status: 201 })
+  @Returns(WebhookSigningSecretDto, { status: 201, bodyOptional: true })
   rotateSecret(
     @Caller() caller: Principal,
     @Param('webhook_id') webhookId: string,

@@ -30,6 +30,7 @@ describe('Rate limits', () => {
       RATE_LIMIT_DEFAULT: '50/3600',
       RATE_LIMIT_AUTHENTICATION: '40/3600',
       RATE_LIMIT_MESSAGES: '30/3600',
+      RATE_LIMIT_NOTIFICATIONS: '20/3600',
     });
     const { key } = await aTenant(api);
     const random = '0198c0de-1111-7000-8000-000000000001';
@@ -43,6 +44,11 @@ describe('Rate limits', () => {
       [404, 50, api.call('GET', '/nothing', { key })],
       [415, 50, api.call('POST', '/rooms', { key, raw: 'x', headers: { 'content-type': 'text/plain' } })],
       [422, 50, api.call('POST', '/rooms', { key, body: {} })],
+      // Before the key is looked at, the limit of the route.
+      [400, 30, api.call('POST', '/messages', { key, raw: '{' })],
+      [415, 20, api.call('POST', '/notifications', { key, raw: 'x', headers: { 'content-type': 'text/plain' } })],
+      [413, 30, api.call('PUT', `/messages/${random}`, { key, raw: `"${'x'.repeat(262_144)}"` })],
+      [400, 40, api.call('POST', '/users/login', { key, raw: '{' })],
     ];
     for (const [status, limit, asked] of cases) {
       const reply = await asked;
@@ -80,6 +86,25 @@ describe('Rate limits', () => {
     assert.equal((await api.call('POST', '/rooms', { key, body: {} })).status, 422);
     assert.equal((await api.call('POST', '/rooms', { key, body: {} })).status, 422);
     assertTooMany(await api.call('GET', '/clients/me', { key }));
+  });
+
+  it('counts what a key may not do in the family of the route, and goes on saying so', async (t) => {
+    const api = await limited(t, { RATE_LIMIT_NOTIFICATIONS: '2/3600', RATE_LIMIT_MESSAGES: '3/3600' });
+    const tenant = await aTenant(api);
+    const user = await aUser(tenant);
+    const minted = await api.call('POST', '/clients/me/keys', { key: tenant.key, body: { scopes: ['users:read'] } });
+    for (const [path, key, limit] of [
+      ['/notifications', user.key, 2],
+      ['/messages', minted.body.data.key, 3],
+    ] as const) {
+      for (const remaining of [limit - 1, limit - 2, Math.max(0, limit - 3), 0]) {
+        const reply = await api.call('GET', path, { key });
+        assertError(reply, 403, 'INSUFFICIENT_PERMISSIONS');
+        const rate = rateOf(reply);
+        assert.deepEqual([rate.limit, rate.remaining], [limit, remaining]);
+      }
+    }
+    assertTooMany(await api.call('GET', '/messages', { key: tenant.key }));
   });
 
   it('gives each family a window of its own', async (t) => {

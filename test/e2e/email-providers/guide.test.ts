@@ -23,7 +23,7 @@ describe('The guide of email providers', () => {
         .replace('smtp.example.com', 'localhost')
         .replace('587', String(server.port))
         .replace('starttls', 'none');
-      const env = { ...process.env, MASTER_KEY: key };
+      const env = { ...process.env, CLIENT_KEY: key };
       const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], { env });
       const [put, validated] = stdout
         .trim()

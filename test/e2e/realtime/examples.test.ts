@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import {
   aMessage,
@@ -22,9 +22,10 @@ const EXAMPLES = [
   { program: 'python3', file: 'examples/realtime/websocket.py', hello: 'Hello over Python' },
 ];
 
-/** Runs a program in the repository's root; fails the test when it fails. */
-async function run(program: string, args: string[], env: Record<string, string>): Promise<string> {
+/** Runs a program, in the repository's root unless told where; fails the test when it fails. */
+async function run(program: string, args: string[], env: Record<string, string>, cwd = '.'): Promise<string> {
   const child = spawn(program, args, {
+    cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 30_000,
@@ -58,11 +59,14 @@ describe('The examples of docs/realtime.md', () => {
   });
 
   for (const { program, file, hello } of EXAMPLES) {
-    it(`${file} follows a room, and the second time prints what it missed`, async () => {
-      const env = { BASE: api.url, USER_KEY: anna.key, ROOM_ID: room, SEQ_FILE: join(directory, hello) };
-      assert.match(await run(program, [file], env), new RegExp(`message ${hello}\n$`));
+    it(`${file} follows a room, and the second time prints what it missed; then another room`, async () => {
+      const start = (roomId: string) =>
+        run(program, [resolve(file)], { BASE: api.url, USER_KEY: anna.key, ROOM_ID: roomId }, directory);
+      assert.match(await start(room), new RegExp(`message ${hello}\n$`));
       const missed = await aMessage(tenant, ben, room, 'missed');
-      const again = (await run(program, [file], env)).trim().split('\n');
+      const again = (await start(room)).trim().split('\n');
+      const other = await aRoom(tenant, anna);
+      assert.match(await start(other), new RegExp(`message ${hello}\n$`));
       assert.deepEqual(again, [`${missed.seq} message missed`, `${missed.seq + 1} message ${hello}`]);
       const listener = await aSocket(api.url, 'websocket', ben.key);
       assert.equal(listener.frames[0]!.data.rooms[0].seq, missed.seq + 1);

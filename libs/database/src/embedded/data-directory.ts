@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { access, mkdir, readFile, readlink, realpath, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { access, mkdir, readFile, readlink, realpath, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { EmbeddedPostgresError, errorCode } from './embedded-postgres.error.js';
 
 /** The longest path PostgreSQL takes is 1,023 bytes, its own file names included. */
@@ -32,12 +32,26 @@ export async function openDataDirectory(dataDir: string): Promise<DataDirectory>
   }
   try {
     // 0711: the unprivileged user that root may have to run the database as must be able to pass through.
-    await mkdir(wanted, { recursive: true, mode: 0o711 });
+    await makeDirectory(wanted, 0o711);
     const root = await realpath(wanted);
     await access(join(root, '.'), constants.W_OK | constants.X_OK);
     return layoutOf(root);
   } catch (error) {
     throw directoryError(wanted, error);
+  }
+}
+
+/** `mkdir` with `recursive` never comes back from a file system that refuses with ENOENT what has a parent, as /proc does. */
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  const made = await stat(path).catch(() => undefined);
+  if (made?.isDirectory()) return;
+  const parent = dirname(path);
+  if (made === undefined && parent !== path) await makeDirectory(parent, mode);
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    // Another process may have been quicker.
+    if (!(await stat(path).catch(() => undefined))?.isDirectory()) throw error;
   }
 }
 

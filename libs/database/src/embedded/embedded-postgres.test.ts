@@ -107,6 +107,7 @@ describe('embedded PostgreSQL', { concurrency: 2 }, () => {
     writeFileSync(file, '');
     await refuses(file, 'is a file');
     await refuses(join(file, 'below'), 'is a file');
+    if (process.platform === 'linux') await refuses('/proc/here/below', 'cannot be used');
     await refuses(`${file}\nline`, 'control characters');
     await refuses(`${file}/${'x/'.repeat(500)}`, 'bytes');
   });

@@ -41,7 +41,7 @@ export class EmailProvidersController {
   /** Try an email provider step by step: the one in the body, which is not stored, or without one all that are. */
   @Post('validate')
   @ClientScopes('providers:write')
-  @Returns(EmailProviderValidationDto)
+  @Returns(EmailProviderValidationDto, { bodyOptional: true })
   validate(@Caller() caller: Principal, @Body() body: EmailProviderValidateDto): Promise<EmailProviderValidationDto> {
     return this.validation.validate(caller, body);
   }
