@@ -43,6 +43,18 @@ export function isConnectionFault(error: unknown): boolean {
   );
 }
 
+/** What every foreign key of a tenant's table to its client is called. */
+const TO_CLIENT = /_client_fkey$/;
+
+/** As {@link classify}, for whoever asked: someone whose client was erased meanwhile has no key any more. */
+export function classifyForCaller(thrown: unknown): unknown {
+  const { code, constraint } = (thrown ?? {}) as PostgresError;
+  if (code === '23503' && constraint !== undefined && TO_CLIENT.test(constraint)) {
+    return new ApiError('INVALID_CREDENTIALS', 'Invalid or missing API key', { cause: thrown });
+  }
+  return classify(thrown);
+}
+
 /** Whether {@link classify} made this of a database that could not be reached or went away. */
 export function isDatabaseAway(error: unknown): boolean {
   return error instanceof ApiError && isConnectionFault(error.cause);

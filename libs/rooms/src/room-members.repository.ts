@@ -25,6 +25,8 @@ export interface LockedRoom {
   visibility: string;
   max_members: number;
   member_count: number;
+  /** The ids of the two a direct room is for. */
+  direct_key: string | null;
 }
 
 /** Every query on memberships. */
@@ -36,20 +38,33 @@ export class RoomMembersRepository {
   async lockRoom(tx: Tx, clientId: string, roomId: string): Promise<LockedRoom | undefined> {
     await tx.query('SELECT 1 FROM room_counters WHERE client_id = $1 AND room_id = $2 FOR UPDATE', [clientId, roomId]);
     const [row] = await tx.query<LockedRoom>(
-      `SELECT r.visibility, r.max_members, c.member_count FROM rooms r
+      `SELECT r.visibility, r.max_members, r.direct_key, c.member_count FROM rooms r
        JOIN room_counters c ON c.client_id = r.client_id AND c.room_id = r.id WHERE r.client_id = $1 AND r.id = $2`,
       [clientId, roomId],
     );
     return row;
   }
 
-  /** Which of the ids are users of this client who can join. */
-  async livingUsers(tx: Tx, clientId: string, userIds: string[]): Promise<Set<string>> {
+  /**
+   * Which of the ids are users of this client who can join. None of them is deleted before this transaction ends; a
+   * deletion holds the user and then locks rooms, so this comes before any room is locked.
+   */
+  async holdUsers(tx: Tx, clientId: string, userIds: string[]): Promise<Set<string>> {
     const rows = await tx.query<{ id: string }>(
-      'SELECT id FROM users WHERE client_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL',
+      `SELECT id FROM users WHERE client_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL ORDER BY id FOR SHARE`,
       [clientId, userIds],
     );
     return new Set(rows.map((row) => row.id));
+  }
+
+  /** Which of the users are members now. */
+  async presentAmong(tx: Tx, clientId: string, roomId: string, userIds: string[]): Promise<Set<string>> {
+    const rows = await tx.query<{ user_id: string }>(
+      `SELECT user_id FROM room_members
+       WHERE client_id = $1 AND room_id = $2 AND user_id = ANY($3::uuid[]) AND left_at IS NULL`,
+      [clientId, roomId, userIds],
+    );
+    return new Set(rows.map((row) => row.user_id));
   }
 
   /** The membership, past ones included. */
