@@ -192,6 +192,15 @@ export class MessagesRepository {
     }));
   }
 
+  /** The room's number where it is below the one asked after, which then is of a time the database knows nothing of. */
+  async seqUpTo(clientId: string, roomId: string, afterSeq: number): Promise<number> {
+    const [row] = await this.database.query<{ seq: number }>(
+      'SELECT least(seq, $3) AS seq FROM room_counters WHERE client_id = $1 AND room_id = $2',
+      [clientId, roomId, afterSeq],
+    );
+    return row?.seq ?? afterSeq;
+  }
+
   /** An exact total from the counters: looks at rooms, never at messages. */
   private async countAll(clientId: string, userId: string | undefined, query: MessageListQueryDto): Promise<number> {
     const where = new Conditions().add('c.client_id = ?', clientId).when(query.room_id, 'c.room_id = ?');
