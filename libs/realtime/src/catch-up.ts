@@ -22,6 +22,7 @@ export class CatchUp {
   private soon = new Set<RoomChannel>();
   private soonTimer: NodeJS.Timeout | undefined;
   private lookTimer: NodeJS.Timeout | undefined;
+  /** By the clock nobody sets. */
   private lookedAt = 0;
   private looking = false;
   private lookAgain = false;
@@ -37,7 +38,7 @@ export class CatchUp {
   start(rooms: () => Iterable<RoomChannel>, lookedInTheDark: () => void): void {
     this.rooms = rooms;
     this.lookedInTheDark = lookedInTheDark;
-    this.lookedAt = Date.now();
+    this.lookedAt = performance.now();
     this.lookTimer = setInterval(() => this.tick(), 500).unref();
   }
 
@@ -72,7 +73,7 @@ export class CatchUp {
     this.looking = true;
     do {
       this.lookAgain = false;
-      this.lookedAt = Date.now();
+      this.lookedAt = performance.now();
       await this.compare([...this.rooms()]);
     } while (this.lookAgain);
     this.looking = false;
@@ -81,7 +82,7 @@ export class CatchUp {
   private tick(): void {
     const { alone, shared, degraded } = this.timings.lookMs;
     const every = !this.broker.shared ? alone : this.broker.live ? shared : degraded;
-    if (Date.now() - this.lookedAt < every) return;
+    if (performance.now() - this.lookedAt < every) return;
     void this.lookAtAll();
     if (!this.broker.live) this.lookedInTheDark();
   }
