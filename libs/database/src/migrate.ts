@@ -10,6 +10,7 @@ import { EventOrder1764000600000 } from './migrations/1764000600000-event-order.
 import { DeliveryAhead1764000700000 } from './migrations/1764000700000-delivery-ahead.js';
 import { LeanSends1764000800000 } from './migrations/1764000800000-lean-sends.js';
 import { RelayLeases1764000900000 } from './migrations/1764000900000-relay-leases.js';
+import { FactsWithSends1764001000000 } from './migrations/1764001000000-facts-with-sends.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -24,6 +25,7 @@ const MIGRATIONS = [
   DeliveryAhead1764000700000,
   LeanSends1764000800000,
   RelayLeases1764000900000,
+  FactsWithSends1764001000000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */

@@ -7,15 +7,13 @@ import { Connection, type ConnectionHost, type ReplyHandle } from './connection.
 import type { Bundle } from './encoded-frame.js';
 import { errorFrame, faultData, type Fault } from './frames.js';
 
-const OPEN = 1;
 const LINGER_MS = 3_000;
 
 /** What Engine.IO keeps behind a socket and does not declare. */
 interface Engine {
-  readyState: string;
-  upgrading: boolean;
   writeBuffer: unknown[];
-  transport: { name: string; writable: boolean; socket?: { readyState: number; _socket?: NetworkSocket } };
+  transport: { socket?: { _socket?: NetworkSocket } };
+  once(event: 'upgrade', listener: () => void): void;
   write(data: string): void;
   close(discard?: boolean): void;
 }
@@ -28,6 +26,8 @@ export class SocketIoConnection extends Connection {
   readonly transport = 'socketio';
   private queued = 0;
   private readonly engine: Engine;
+  /** The network socket of the websocket transport; none while the client polls. */
+  private network: NetworkSocket | undefined;
 
   constructor(
     key: OpenKey,
@@ -37,13 +37,15 @@ export class SocketIoConnection extends Connection {
   ) {
     super(key, host);
     this.engine = socket.conn as unknown as Engine;
+    this.network = networkOf(this.engine);
+    if (!this.network) this.engine.once('upgrade', () => (this.network = networkOf(this.engine)));
     socket.onAny((event: string, ...args: unknown[]) => this.heard(event, args));
     socket.once('disconnect', () => this.lost());
   }
 
   get buffered(): number {
     if (this.queued > 0 && this.engine.writeBuffer.length === 0) this.queued = 0;
-    return (this.engine.transport.socket?._socket?.writableLength ?? 0) + this.queued;
+    return (this.network?.writableLength ?? 0) + this.queued;
   }
 
   answer({ acknowledge }: ReplyHandle, data: unknown): void {
@@ -76,14 +78,13 @@ export class SocketIoConnection extends Connection {
     setTimeout(() => engine.close(true), LINGER_MS).unref();
   }
 
-  /** The network socket, when nothing of Engine.IO's own is on its way that a direct write would overtake. */
+  /**
+   * The network socket, when nothing waits in Engine.IO that a direct write would overtake; what left its queue is on
+   * the network already. Each object looked at is one more cache miss per receiver.
+   */
   private directly(): NetworkSocket | undefined {
-    const { engine } = this;
-    const { transport } = engine;
-    if (!transport.writable || engine.upgrading || engine.writeBuffer.length > 0) return undefined;
-    const websocket = transport.socket;
-    if (websocket?.readyState !== OPEN || engine.readyState !== 'open') return undefined;
-    return websocket._socket;
+    const { network } = this;
+    return network?.writable && this.engine.writeBuffer.length === 0 ? network : undefined;
   }
 
   private queue(packet: string): void {
@@ -109,6 +110,10 @@ export class SocketIoConnection extends Connection {
     if (holdsBinary(data)) this.commands.malformed(this, handle, 'Commands are JSON, not binary');
     else this.commands.receive(this, event, data, handle);
   }
+}
+
+function networkOf(engine: Engine): NetworkSocket | undefined {
+  return engine.transport.socket?._socket;
 }
 
 /** Socket.IO puts binary attachments back into the data as buffers. No recursion: the depth is the client's choice. */

@@ -73,15 +73,21 @@ describe('Facts of sends', () => {
     await subscribe(elsewhere.id, ['user.*', 'message.updated']);
     await subscribe(switchedOff.id, ['*'], false);
     const tenants = await Promise.all(
-      [told, untold, elsewhere, switchedOff].map(async (tenant) => ({
-        ...tenant,
-        room: await aRoom(tenant, await aUser(tenant)),
-      })),
+      [told, untold, elsewhere, switchedOff].map(async (tenant) => {
+        const owner = await aUser(tenant);
+        const room = await aRoom(tenant, owner);
+        const { id: first } = await send(owner.key, room);
+        return { keys: [tenant.key, owner.key], id: tenant.id, room, first };
+      }),
     );
-    const sends = Array.from({ length: 120 }, (_, n) => tenants[n % 4]!).map(({ key, room }, n) =>
+    await api.database.query('DELETE FROM events WHERE client_id = $1', [told.id]);
+    const sends = Array.from({ length: 120 }, (_, n) => tenants[n % 4]!).map(({ keys, room, first }, n) =>
       api.call('POST', '/messages', {
-        key,
-        body: { room_id: room, content: `${n}`, client_message_id: `c-${n >> 3}` },
+        key: keys[(n >> 3) % 2],
+        body: {
+          ...{ room_id: room, content: `${n} ü "\\`, client_message_id: `c-${n >> 3}`, meta: { b: [n], a: null } },
+          ...(n % 3 === 0 && { reply_to: first }),
+        },
       }),
     );
     sends.push(api.call('POST', '/messages', { key: told.key, body: { room_id: randomUUID(), content: 'no room' } }));

@@ -7,7 +7,7 @@ const SIGNATURE = `
 
 // What store_message did, for sessions that plan as it must be planned: setting that on every call costs as much as a
 // statement. A session that does not gets the same outcomes. The tenant is looked up only where it is the sender.
-const STORE_MESSAGE = `
+export const STORE_MESSAGE = `
 CREATE OR REPLACE FUNCTION store_message(${SIGNATURE}
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -83,7 +83,7 @@ END $$;
 // What store_messages did, with less to set up for each call: every subquery and every copy of a condition is made ready
 // for execution in every batch, used or not. So what only some sends have (ids of their own, replies) is looked up apart,
 // and not at all where the array is null. The same invariants, the same outcomes in the same order.
-const STORE_MESSAGES = `
+export const STORE_MESSAGES = `
 CREATE OR REPLACE FUNCTION store_messages(
   p_now timestamptz, p_client uuid[], p_room uuid[], p_id uuid[], p_sender uuid[], p_as_member boolean[],
   p_content text[], p_type text[], p_meta text[], p_reply uuid[], p_client_message_id text[]
