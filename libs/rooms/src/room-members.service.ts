@@ -36,12 +36,8 @@ export class RoomMembersService implements OnModuleInit {
 
   onModuleInit(): void {
     this.users.onDelete(async (tx, clientId, userId) => {
-      for (const roomId of await this.repository.roomsOf(tx, clientId, userId)) {
-        // Either may have ended before the lock was ours: the room, or the membership.
-        const room = await this.repository.lockRoom(tx, clientId, roomId);
-        const present = room && (await this.repository.find(tx, clientId, roomId, userId));
-        if (present?.left_at === null) await this.memberships.end(tx, clientId, roomId, userId, 'deleted');
-      }
+      const roomIds = await this.repository.lockRoomsOf(tx, clientId, userId);
+      await this.memberships.end(tx, clientId, userId, roomIds, 'deleted');
     });
   }
 
@@ -71,7 +67,7 @@ export class RoomMembersService implements OnModuleInit {
       await this.lockRoom(tx, caller.clientId, roomId);
       const present = await this.repository.find(tx, caller.clientId, roomId, userId);
       if (!present || present.left_at !== null) throw notFound('Member');
-      await this.memberships.end(tx, caller.clientId, roomId, userId, 'left');
+      await this.memberships.end(tx, caller.clientId, userId, [roomId], 'left');
       return this.read(tx, caller.clientId, roomId, userId);
     });
   }
@@ -120,7 +116,7 @@ export class RoomMembersService implements OnModuleInit {
     await this.rooms.requireAccess(caller, roomId, ['owner', 'admin']);
     await this.uow.run(caller, async (tx) => {
       await this.requireMember(tx, caller, roomId, userId, false);
-      await this.memberships.end(tx, caller.clientId, roomId, userId, 'removed');
+      await this.memberships.end(tx, caller.clientId, userId, [roomId], 'removed');
       return {};
     });
   }
@@ -164,7 +160,7 @@ export class RoomMembersService implements OnModuleInit {
   }
 
   private async requireOwnerLeft(tx: Tx, clientId: string, roomId: string, userId: string): Promise<void> {
-    await this.repository.ensureOwner(tx, clientId, roomId);
+    await this.repository.ensureOwner(tx, clientId, [roomId]);
     const after = await this.repository.find(tx, clientId, roomId, userId);
     if (after?.role === 'owner') throw new ApiError('INVALID_STATE', 'A room keeps at least one owner');
   }

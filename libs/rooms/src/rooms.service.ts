@@ -132,7 +132,7 @@ export class RoomsService {
     for (const userId of members) {
       if (!present.has(userId)) await this.memberships.begin(tx, clientId, found.id, userId, 'member');
     }
-    if (ownerId !== null) await this.members.ensureOwner(tx, clientId, found.id);
+    if (ownerId !== null) await this.members.ensureOwner(tx, clientId, [found.id]);
     return toRoomDto((await this.repository.find(tx, clientId, found.id))!);
   }
 
