@@ -315,4 +315,20 @@ describe('Every creating POST with an Idempotency-Key', () => {
     const slash = await api.call('POST', '/rooms/', { key: john.key, body: { name: 'A room' }, headers });
     assert.equal(slash.headers.get('idempotency-replayed'), 'true');
   });
+
+  it('is the same however the path is spelt', async () => {
+    const tenant = await aTenant(api);
+    const room = await aRoom(tenant, await aUser(tenant));
+    const body = { user_id: (await aUser(tenant)).id };
+    const encoded = [...room].map((character) => `%${character.charCodeAt(0).toString(16)}`).join('');
+    const replies: Reply[] = [];
+    for (const path of [`${encoded}/join`, `${room}/join`, `${room.toUpperCase()}/join/`, `${room}/join?why=not`]) {
+      const headers = { 'idempotency-key': 'the same' };
+      replies.push(await api.call('POST', `/rooms/${path}`, { key: tenant.key, body, headers }));
+    }
+    assert.deepEqual(
+      replies.map((reply) => [reply.status, reply.headers.get('idempotency-replayed')]),
+      [[201, null], ...Array(3).fill([201, 'true'])],
+    );
+  });
 });

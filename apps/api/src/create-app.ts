@@ -9,7 +9,7 @@ import type { Database } from '#libs/database';
 import { MessageWriter } from '#libs/messages';
 import { Health, Metrics, NestLogger } from '#libs/observability';
 import { Commands, SocketAdapter, SocketServer } from '#libs/realtime';
-import { RateLimits, type LimitFamily } from '#libs/security';
+import { RateLimits, trustedProxies, type LimitFamily } from '#libs/security';
 import { EventTypes } from '#libs/webhooks';
 import { addDocsPages } from './docs-pages.js';
 import { ErrorFilter, sendError } from './error.filter.js';
@@ -36,7 +36,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
   const families = new Map<string, LimitFamily>();
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
-    trustProxy: config.trustProxy,
+    trustProxy: config.trustProxy !== false && trustedProxies(config),
     genReqId: requestIdOf,
     requestIdHeader: false,
     return503OnClosing: false,

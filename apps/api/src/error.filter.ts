@@ -2,7 +2,7 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { ApiError, type ErrorBody } from '#libs/common';
-import { classify } from '#libs/database';
+import { classifyForCaller } from '#libs/database';
 import { faultOf } from '#libs/observability';
 import { IdempotentReplay } from '#libs/security';
 
@@ -10,7 +10,7 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** Whatever was thrown → the error the caller may see. */
 export function toApiError(thrown: unknown): ApiError {
-  const error = classify(thrown);
+  const error = classifyForCaller(thrown);
   if (error instanceof ApiError) return error;
   const statusCode = error instanceof HttpException ? error.getStatus() : ((error ?? {}) as FastifyError).statusCode;
   if (statusCode === 404) return new ApiError('RESOURCE_NOT_FOUND', 'No such route');

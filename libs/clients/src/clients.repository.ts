@@ -15,7 +15,7 @@ export interface ClientKeyInsert {
   isMaster: boolean;
   name: string | null;
   scopes: readonly Scope[];
-  expiresAt: string | null;
+  expiresAt: Date | null;
 }
 
 /** Every query on clients and their own keys. */

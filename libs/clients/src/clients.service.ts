@@ -81,7 +81,8 @@ export class ClientsService {
   mintKey(caller: Principal, input: ApiKeyCreateDto): Promise<NewApiKeyDto> {
     const missing = input.scopes.filter((scope) => !caller.scopes.has(scope));
     if (missing.length > 0) throw forbidden(`This key cannot grant what it lacks: ${missing.join(', ')}`);
-    if (input.expires_at && Date.parse(input.expires_at) <= Date.now()) {
+    const expiresAt = input.expires_at ? new Date(input.expires_at) : null;
+    if (expiresAt !== null && expiresAt.getTime() <= Date.now()) {
       throw invalid({ field: 'expires_at', message: 'expires_at must be in the future' });
     }
     const secret = createKey('client');
@@ -92,7 +93,7 @@ export class ClientsService {
         isMaster: false,
         name: input.name ?? null,
         scopes: [...new Set(input.scopes)],
-        expiresAt: input.expires_at ?? null,
+        expiresAt,
       });
       return { ...toApiKeyDto(row), key: secret.key };
     });

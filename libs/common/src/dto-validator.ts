@@ -107,7 +107,7 @@ function take(field: CompiledField, result: Record<string, unknown>, value: unkn
     result[field.name] = read;
     return NO_ERRORS;
   }
-  const skipped = value === null || !field.nested || field.conditions.some((condition) => !condition(result, value));
+  const skipped = !field.nested || field.conditions.some((condition) => !condition(result, value));
   try {
     result[field.name] = skipped ? value : field.nested!(value);
     return NO_ERRORS;

@@ -243,13 +243,11 @@ function isRealDay(text: string): boolean {
   return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
 }
 
+/** Whether it is an instant; its offset must not carry it out of the years that are written with four digits. */
 function isInstant(value: unknown): value is string {
-  return (
-    typeof value === 'string' &&
-    INSTANT.test(value) &&
-    isRealDay(value.slice(0, 10)) &&
-    !Number.isNaN(Date.parse(value))
-  );
+  if (typeof value !== 'string' || !INSTANT.test(value) || !isRealDay(value.slice(0, 10))) return false;
+  const time = Date.parse(value);
+  return !Number.isNaN(time) && /^\d/.test(new Date(time).toISOString());
 }
 
 /** An RFC 3339 instant. */

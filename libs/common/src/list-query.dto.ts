@@ -19,7 +19,7 @@ export class ListQueryDto {
 
   /** Continues a list after its last row: the `next_cursor` of the answer before. */
   @Optional()
-  @Text(1, 1024, { example: 'eyJ2IjoxfQ' })
+  @Text(1, 2048, { example: 'eyJ2IjoxfQ' })
   cursor?: string;
 
   /** Only what was created at or after this date (whole UTC day) or instant. */

@@ -26,6 +26,10 @@ const FORMS: Record<string, { good: string[]; bad: string[] }> = {
   NODE_ENV: { good: ['development', 'test'], bad: ['prod', 'staging'] },
   ENCRYPTION_KEY: { good: [KEY, `${KEY},${KEY}`], bad: ['short', `${KEY},short`, `${KEY},`] },
   USER_KEY_TTL: { good: ['1s', '30m', '12h', '7d'], bad: ['7', '0d', 'd', '1w', '-1d'] },
+  TRUST_PROXY: {
+    good: ['true', 'false', '10.0.0.1', '10.0.0.0/8, ::1,fd00::/8'],
+    bad: ['yes', '1', '10.0.0.0/33', '10.0.0.1,', 'proxy.example.com'],
+  },
   LOG_LEVEL: { good: ['info', 'silent'], bad: ['verbose', 'INFO'] },
   RATE_LIMIT_AUTHENTICATION: { good: ['1/1', 'off'], bad: ['1', '0/1', '1/0', 'on', '1/1/1'] },
   RATE_LIMIT_MESSAGES: { good: ['100/60', 'off'], bad: ['100', '-1/60'] },

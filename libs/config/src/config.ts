@@ -19,7 +19,8 @@ export interface Config {
   readonly registrationToken: string | undefined;
   readonly userKeyTtlSeconds: number;
   readonly corsOrigins: readonly string[];
-  readonly trustProxy: boolean | string;
+  /** Everyone, nobody, or addresses and networks. */
+  readonly trustProxy: boolean | readonly string[];
   readonly logLevel: string;
   readonly rateLimits: Readonly<Record<'authentication' | 'messages' | 'notifications' | 'default', RateLimit>>;
   readonly jobs: boolean;
@@ -186,10 +187,14 @@ class Reader {
     return keys;
   }
 
-  trustProxy(): boolean | string {
-    const value = this.text('TRUST_PROXY');
+  trustProxy(name: string): boolean | readonly string[] {
+    const value = this.text(name);
     if (value === undefined || value === 'false') return false;
-    return value === 'true' ? true : value;
+    if (value === 'true') return true;
+    const proxies = value.split(',').map((part) => part.trim());
+    if (!proxies.every((proxy) => isIP(proxy) !== 0 || isCidr(proxy)))
+      this.faults.push(`${name} must be true, false, or addresses and networks, as in 10.0.0.1,fd00::/8`);
+    return Object.freeze(proxies);
   }
 }
 
@@ -214,7 +219,7 @@ export function readConfig(env: Env): Config {
       .split(',')
       .map((o) => o.trim())
       .filter(Boolean),
-    trustProxy: read.trustProxy(),
+    trustProxy: read.trustProxy('TRUST_PROXY'),
     logLevel: read.oneOf('LOG_LEVEL', 'info', LOG_LEVELS),
     rateLimits: Object.freeze({
       authentication: read.limit('RATE_LIMIT_AUTHENTICATION', { points: 100, seconds: 3600 }),

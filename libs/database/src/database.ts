@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool, type CustomTypesConfig, type PoolClient, type QueryResultRow, types } from 'pg';
-import { classify, isRetryable } from './postgres-errors.js';
+import { classify, isConnectionFault, isRetryable } from './postgres-errors.js';
 import type { NamedStatement, TextRow } from './text-query.js';
 
 // Counters and seqs stay far below 2^53; as numbers they are JSON numbers.
@@ -108,6 +108,7 @@ export class Database implements Sql {
       return result;
     } catch (error) {
       await connection.query('ROLLBACK').catch((fault: Error) => (broken = fault));
+      if (isConnectionFault(error)) broken ??= error as Error;
       throw error;
     } finally {
       connection.release(broken);

@@ -1,5 +1,5 @@
 import { Pool, type ClientBase } from 'pg';
-import { isStatementFault, NoConnection } from './postgres-errors.js';
+import { isConnectionFault, isStatementFault, NoConnection } from './postgres-errors.js';
 import { TextQuery, type NamedStatement, type TextRow } from './text-query.js';
 
 /**
@@ -43,7 +43,7 @@ export class HotSessions {
         client.on('error', ignore);
         client.query(
           new TextQuery(statement, (error, rows) => {
-            release(error !== null && error !== undefined && !isStatementFault(error));
+            release(Boolean(error) && (!isStatementFault(error) || isConnectionFault(error)));
             client.off('error', ignore);
             if (rows) resolve(rows);
             else reject(error!);

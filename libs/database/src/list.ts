@@ -74,7 +74,8 @@ export interface CursorContent {
   i: string;
 }
 
-const TIME = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d{1,6})?[+-](?:0\d|1[0-5])(?::[0-5]\d)?$/;
+// No year 0: PostgreSQL has none.
+const TIME = /^((?!0000)\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d{1,6})?[+-](?:0\d|1[0-5])(?::[0-5]\d)?$/;
 
 /** Whether PostgreSQL reads the text as the timestamptz it once wrote. */
 function isTime(text: string): boolean {

@@ -30,17 +30,34 @@ export function isRetryable(error: unknown): boolean {
   return code === '40001' || code === '40P01';
 }
 
-/** Whether the database could not be reached, refused the session, or went away. */
+/** A server that is there and can do nothing: out of disk, memory or connections, or one that others write to. */
+function isHelpless(code: string): boolean {
+  return code.startsWith('53') || code === '25006';
+}
+
+/** Whether the database could not be reached, refused the session, went away, or is no help: try another session. */
 export function isConnectionFault(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof NoConnection) return true;
   const { code, message } = error as PostgresError;
   if (code !== undefined) {
-    return CONNECTION_FAULTS.has(code) || code.startsWith('08') || code.startsWith('57P') || code === '53300';
+    return CONNECTION_FAULTS.has(code) || code.startsWith('08') || code.startsWith('57P') || isHelpless(code);
   }
   return /Connection terminated|connection timeout|timeout exceeded when trying to connect|Query read timeout|pool after calling end|not queryable/i.test(
     message,
   );
+}
+
+/** What every foreign key of a tenant's table to its client is called. */
+const TO_CLIENT = /_client_fkey$/;
+
+/** As {@link classify}, for whoever asked: someone whose client was erased meanwhile has no key any more. */
+export function classifyForCaller(thrown: unknown): unknown {
+  const { code, constraint } = (thrown ?? {}) as PostgresError;
+  if (code === '23503' && constraint !== undefined && TO_CLIENT.test(constraint)) {
+    return new ApiError('INVALID_CREDENTIALS', 'Invalid or missing API key', { cause: thrown });
+  }
+  return classify(thrown);
 }
 
 /** Whether {@link classify} made this of a database that could not be reached or went away. */

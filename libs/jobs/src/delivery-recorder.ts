@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { ApiError } from '#libs/common';
-import type { Database, Tx } from '#libs/database';
+import { isDatabaseAway, type Database, type Tx } from '#libs/database';
 import type { DeliveryHandler, SettledDelivery } from './delivery.js';
 import type { AttemptRecord, DeliveriesRepository } from './deliveries.repository.js';
 import { Pace } from './pace.js';
@@ -63,7 +63,10 @@ export class DeliveryRecorder {
     }
   }
 
-  /** Never rejects. While the database is away it goes on trying, as long as a lease may still be ours. */
+  /**
+   * Never rejects. While the database is away it goes on trying, however long: nobody can have leased them anew, and what
+   * is given up is sent again. When the database is there and does not take them, only as long as a lease may be ours.
+   */
   private async store(batch: AttemptRecord[]): Promise<void> {
     for (;;) {
       try {
@@ -74,7 +77,7 @@ export class DeliveryRecorder {
       } catch (error) {
         if (error instanceof ApiError && error.status === 503) {
           const kept = batch.filter(({ delivery }) => delivery.leaseUntil.getTime() + 60_000 > Date.now());
-          if (kept.length === 0) return this.onRecorded(batch, new Set());
+          if (kept.length === 0 && !isDatabaseAway(error)) return this.onRecorded(batch, new Set());
           await delay(RETRY_MS);
           continue;
         }

@@ -10,6 +10,7 @@ import {
   writeCursor,
   type ListSpec,
   type SortColumn,
+  Turnstiles,
   type Sql,
   type Tx,
 } from '#libs/database';
@@ -32,6 +33,9 @@ const ALL_SORTS: Record<string, SortColumn> = {
   updated_at: { sql: 'x.updated_at', type: 'timestamptz' },
 };
 
+/** Lists of a tenant that are read at a time, other than a room's plain page: a search reads the room, a total counts. */
+const SLOW_READS = 4;
+
 /** What a change needs to know of the message. */
 export interface MessageState {
   room_id: string;
@@ -48,6 +52,8 @@ export interface RoomPage {
 /** Every query on messages but the batched send. */
 @Injectable()
 export class MessagesRepository {
+  private readonly turnstiles = new Turnstiles(SLOW_READS);
+
   constructor(
     private readonly database: Database,
     private readonly pages: RoomPages,
@@ -86,7 +92,9 @@ export class MessagesRepository {
       id: 'x.id',
     };
     if (!filtered) spec.total = () => this.countAll(clientId, userId, query);
-    const { rows, pagination } = await readPage<{ json: string }>(this.database, query, spec);
+    const { rows, pagination } = await this.turnstiles.pass(clientId, () =>
+      readPage<{ json: string }>(this.database, query, spec),
+    );
     return new JsonPage(
       rows.map((row) => row.json),
       pagination,
@@ -190,6 +198,15 @@ export class MessagesRepository {
       data: row.data,
       timestamp: row.timestamp,
     }));
+  }
+
+  /** The room's number where it is below the one asked after, which then is of a time the database knows nothing of. */
+  async seqUpTo(clientId: string, roomId: string, afterSeq: number): Promise<number> {
+    const [row] = await this.database.query<{ seq: number }>(
+      'SELECT least(seq, $3) AS seq FROM room_counters WHERE client_id = $1 AND room_id = $2',
+      [clientId, roomId, afterSeq],
+    );
+    return row?.seq ?? afterSeq;
   }
 
   /** An exact total from the counters: looks at rooms, never at messages. */

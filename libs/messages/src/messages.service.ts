@@ -121,7 +121,7 @@ export class MessagesService {
     const shown = frames.slice(0, limit);
     return {
       room_id: roomId,
-      seq: shown.at(-1)?.seq ?? query.after_seq!,
+      seq: shown.at(-1)?.seq ?? (await this.repository.seqUpTo(caller.clientId, roomId, query.after_seq!)),
       has_more: frames.length > limit,
       frames: shown,
     };

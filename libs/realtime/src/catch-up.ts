@@ -22,8 +22,10 @@ export class CatchUp {
   private soon = new Set<RoomChannel>();
   private soonTimer: NodeJS.Timeout | undefined;
   private lookTimer: NodeJS.Timeout | undefined;
+  /** By the clock nobody sets. */
   private lookedAt = 0;
   private looking = false;
+  private lookAgain = false;
 
   constructor(
     private readonly sources: Sources,
@@ -36,7 +38,7 @@ export class CatchUp {
   start(rooms: () => Iterable<RoomChannel>, lookedInTheDark: () => void): void {
     this.rooms = rooms;
     this.lookedInTheDark = lookedInTheDark;
-    this.lookedAt = Date.now();
+    this.lookedAt = performance.now();
     this.lookTimer = setInterval(() => this.tick(), 500).unref();
   }
 
@@ -67,20 +69,20 @@ export class CatchUp {
 
   /** Compares every room now. */
   async lookAtAll(): Promise<void> {
-    if (this.looking) return;
+    if (this.looking) return void (this.lookAgain = true);
     this.looking = true;
-    try {
-      this.lookedAt = Date.now();
+    do {
+      this.lookAgain = false;
+      this.lookedAt = performance.now();
       await this.compare([...this.rooms()]);
-    } finally {
-      this.looking = false;
-    }
+    } while (this.lookAgain);
+    this.looking = false;
   }
 
   private tick(): void {
     const { alone, shared, degraded } = this.timings.lookMs;
     const every = !this.broker.shared ? alone : this.broker.live ? shared : degraded;
-    if (Date.now() - this.lookedAt < every) return;
+    if (performance.now() - this.lookedAt < every) return;
     void this.lookAtAll();
     if (!this.broker.live) this.lookedInTheDark();
   }
@@ -88,24 +90,33 @@ export class CatchUp {
   private async compare(channels: RoomChannel[]): Promise<void> {
     for (let from = 0; from < channels.length; from += LOOK_BATCH) {
       const batch = channels.slice(from, from + LOOK_BATCH).filter((channel) => !channel.gone);
+      const known = batch.map((channel) => channel.order.position);
       const found = await this.sources.rooms.positions(batch).catch(() => undefined);
       // The database does not answer: the next look comes by itself.
       if (!found) return;
       const seqs = new Map(found.map((room) => [room.roomId, room.seq]));
-      for (const channel of batch) this.judge(channel, seqs.get(channel.roomId));
+      batch.forEach((channel, index) => this.judge(channel, seqs.get(channel.roomId), known[index]));
     }
   }
 
-  private judge(channel: RoomChannel, seq: number | undefined): void {
+  /** `known` is where the room was before the database was asked. */
+  private judge(channel: RoomChannel, seq: number | undefined, known: number | undefined): void {
     const { position } = channel.order;
     // A first subscription finds out by itself whether there is such a room.
     if (channel.gone || position === undefined) return;
     if (seq === undefined) return channel.dismiss(roomDeletedFrame(channel.roomId), true);
+    if (known !== undefined && seq < known) return this.beginAnew(channel, seq);
     if (position >= seq) return;
     // What was committed a moment ago is still on its way.
     setTimeout(() => {
       if (!channel.gone && (channel.order.position ?? seq) < seq) void this.fill(channel);
     }, this.timings.holeMs);
+  }
+
+  /** The database knows less than it did: it came back from a backup, or from a standby that was behind. */
+  private beginAnew(channel: RoomChannel, seq: number): void {
+    this.metrics.resyncs.inc(channel.size);
+    channel.dismiss(resyncFrame(channel.roomId, seq), true);
   }
 
   private async fill(channel: RoomChannel): Promise<void> {

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { WsMessageHandler } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { Answer, ApiError } from '#libs/common';
-import { classify } from '#libs/database';
+import { classifyForCaller } from '#libs/database';
 import { faultOf, LOGGER } from '#libs/observability';
 import type { Principal, RateState } from '#libs/security';
 import { CLOSE } from './close-codes.js';
@@ -139,7 +139,7 @@ export class Commands {
 
 /** Whatever was thrown → the error the caller may see. */
 export function asApiError(thrown: unknown): ApiError {
-  const error = classify(thrown);
+  const error = classifyForCaller(thrown);
   return error instanceof ApiError ? error : new ApiError('INTERNAL_ERROR', 'Internal server error', { cause: error });
 }
 

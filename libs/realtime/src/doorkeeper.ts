@@ -2,7 +2,15 @@ import type { IncomingMessage } from 'node:http';
 import { Inject, Injectable } from '@nestjs/common';
 import { ApiError, type ErrorCode } from '#libs/common';
 import { CONFIG, type Config } from '#libs/config';
-import { KeyDirectory, RateLimits, tooMany, type OpenKey } from '#libs/security';
+import {
+  addressOf,
+  KeyDirectory,
+  RateLimits,
+  tooMany,
+  trustedProxies,
+  type OpenKey,
+  type TrustedProxies,
+} from '#libs/security';
 import { Tickets } from './tickets.js';
 
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
@@ -23,6 +31,7 @@ export interface Refusal {
 @Injectable()
 export class Doorkeeper {
   private readonly ownOrigin: string;
+  private readonly proxies: TrustedProxies;
 
   constructor(
     private readonly keys: KeyDirectory,
@@ -31,6 +40,7 @@ export class Doorkeeper {
     @Inject(CONFIG) private readonly config: Config,
   ) {
     this.ownOrigin = new URL(config.publicUrl).origin;
+    this.proxies = trustedProxies(config);
   }
 
   /** The key behind a credential; throws the 401, or the 429 after too many failures. */
@@ -70,12 +80,7 @@ export class Doorkeeper {
 
   /** Where the request comes from, as far as the proxies in front are trusted. */
   addressOf(request: IncomingMessage): string {
-    const forwarded = String(request.headers['x-forwarded-for'] ?? '')
-      .split(',')
-      .map((part) => part.trim())
-      .filter(Boolean);
-    const seen = this.config.trustProxy === true ? forwarded[0] : forwarded.at(-1);
-    return (this.config.trustProxy === false ? undefined : seen) ?? request.socket.remoteAddress ?? '';
+    return addressOf(request, this.proxies);
   }
 }
 

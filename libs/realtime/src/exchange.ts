@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { KeyDirectory } from '#libs/security';
 import { BROKER, type Broker, type BrokerListener, type ClientWord, type RoomWord } from './broker.js';
 import { CatchUp } from './catch-up.js';
 import { Channels, unwire } from './channels.js';
@@ -22,6 +23,7 @@ export class Exchange implements BrokerListener, OnModuleInit, OnApplicationShut
     private readonly connections: Connections,
     private readonly presence: Presence,
     private readonly reception: Reception,
+    private readonly keys: KeyDirectory,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -30,6 +32,8 @@ export class Exchange implements BrokerListener, OnModuleInit, OnApplicationShut
       () => this.channels.all(),
       () => void this.reconcile(),
     );
+    // The database was away, and may be another since.
+    this.keys.onForget((what) => void (what === undefined && this.catchUp.lookAtAll()));
     await this.broker.start(this);
   }
 

@@ -1,11 +1,11 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Answer, ApiError, forbidden, invalid, notFound, type Page } from '#libs/common';
-import type { Frame, LeaveReason } from '#libs/contracts';
+import type { Frame } from '#libs/contracts';
 import type { Tx } from '#libs/database';
 import { Hub } from '#libs/realtime';
 import { UnitOfWork, type Principal } from '#libs/security';
 import { UserLifecycle } from '#libs/users';
-import { RoomMembersRepository } from './room-members.repository.js';
+import { RoomMembersRepository, type LockedRoom } from './room-members.repository.js';
 import { RoomMemberships } from './room-memberships.js';
 import type {
   RoomJoinDto,
@@ -36,9 +36,8 @@ export class RoomMembersService implements OnModuleInit {
 
   onModuleInit(): void {
     this.users.onDelete(async (tx, clientId, userId) => {
-      for (const roomId of await this.repository.roomsOf(tx, clientId, userId)) {
-        await this.end(tx, clientId, roomId, userId, 'deleted');
-      }
+      const roomIds = await this.repository.lockRoomsOf(tx, clientId, userId);
+      await this.memberships.end(tx, clientId, userId, roomIds, 'deleted');
     });
   }
 
@@ -49,12 +48,13 @@ export class RoomMembersService implements OnModuleInit {
       throw forbidden('A user key joins as member');
     }
     return this.uow.run(caller, async (tx) => {
+      const living = await this.repository.holdUsers(tx, caller.clientId, [userId]);
       const room = await this.lockRoom(tx, caller.clientId, roomId);
       const present = await this.repository.find(tx, caller.clientId, roomId, userId);
       if (present && present.left_at === null) return new Answer(toRoomMemberDto(present), 200);
       if (caller.kind === 'user' && room.visibility === 'private') throw forbidden('This room is private');
-      if (room.member_count >= room.max_members) throw roomFull();
-      await this.requireUser(tx, caller.clientId, userId);
+      if (room.member_count >= room.max_members || !isFor(room, userId)) throw roomFull();
+      if (!living.has(userId)) throw notFound('User');
       await this.memberships.begin(tx, caller.clientId, roomId, userId, input.role ?? 'member');
       return new Answer(await this.read(tx, caller.clientId, roomId, userId), 201);
     });
@@ -67,7 +67,7 @@ export class RoomMembersService implements OnModuleInit {
       await this.lockRoom(tx, caller.clientId, roomId);
       const present = await this.repository.find(tx, caller.clientId, roomId, userId);
       if (!present || present.left_at !== null) throw notFound('Member');
-      await this.end(tx, caller.clientId, roomId, userId, 'left');
+      await this.memberships.end(tx, caller.clientId, userId, [roomId], 'left');
       return this.read(tx, caller.clientId, roomId, userId);
     });
   }
@@ -83,14 +83,15 @@ export class RoomMembersService implements OnModuleInit {
     await this.rooms.requireAccess(caller, roomId, ['owner', 'admin']);
     const userIds = [...new Set(input.user_ids.map((id) => id.toLowerCase()))];
     return this.uow.run(caller, async (tx) => {
+      const living = await this.repository.holdUsers(tx, caller.clientId, userIds);
       const room = await this.lockRoom(tx, caller.clientId, roomId);
       let seats = room.max_members - room.member_count;
       const members: RoomMemberDto[] = [];
       for (const userId of userIds) {
-        await this.requireUser(tx, caller.clientId, userId);
+        if (!living.has(userId)) throw notFound('User');
         const present = await this.repository.find(tx, caller.clientId, roomId, userId);
         if (!present || present.left_at !== null) {
-          if (seats-- <= 0) throw roomFull();
+          if (seats-- <= 0 || !isFor(room, userId)) throw roomFull();
           await this.memberships.begin(tx, caller.clientId, roomId, userId, input.role!);
         }
         members.push(await this.read(tx, caller.clientId, roomId, userId));
@@ -115,7 +116,7 @@ export class RoomMembersService implements OnModuleInit {
     await this.rooms.requireAccess(caller, roomId, ['owner', 'admin']);
     await this.uow.run(caller, async (tx) => {
       await this.requireMember(tx, caller, roomId, userId, false);
-      await this.end(tx, caller.clientId, roomId, userId, 'removed');
+      await this.memberships.end(tx, caller.clientId, userId, [roomId], 'removed');
       return {};
     });
   }
@@ -141,20 +142,10 @@ export class RoomMembersService implements OnModuleInit {
     this.hub.told({ clientId, roomId, frame });
   }
 
-  private async end(tx: Tx, clientId: string, roomId: string, userId: string, reason: LeaveReason): Promise<void> {
-    await this.repository.lockRoom(tx, clientId, roomId);
-    await this.memberships.end(tx, clientId, roomId, userId, reason);
-  }
-
   private async lockRoom(tx: Tx, clientId: string, roomId: string) {
     const room = await this.repository.lockRoom(tx, clientId, roomId);
     if (!room) throw notFound('Room');
     return room;
-  }
-
-  private async requireUser(tx: Tx, clientId: string, userId: string): Promise<void> {
-    const living = await this.repository.livingUsers(tx, clientId, [userId]);
-    if (!living.has(userId)) throw notFound('User');
   }
 
   private async requireMember(tx: Tx, caller: Principal, roomId: string, userId: string, makesOwner: boolean) {
@@ -169,7 +160,7 @@ export class RoomMembersService implements OnModuleInit {
   }
 
   private async requireOwnerLeft(tx: Tx, clientId: string, roomId: string, userId: string): Promise<void> {
-    await this.repository.ensureOwner(tx, clientId, roomId);
+    await this.repository.ensureOwner(tx, clientId, [roomId]);
     const after = await this.repository.find(tx, clientId, roomId, userId);
     if (after?.role === 'owner') throw new ApiError('INVALID_STATE', 'A room keeps at least one owner');
   }
@@ -177,6 +168,11 @@ export class RoomMembersService implements OnModuleInit {
   private async read(tx: Tx, clientId: string, roomId: string, userId: string): Promise<RoomMemberDto> {
     return toRoomMemberDto((await this.repository.find(tx, clientId, roomId, userId))!);
   }
+}
+
+/** The seats of a direct room are its two users', whoever of them sits there now. */
+function isFor({ direct_key: pair }: LockedRoom, userId: string): boolean {
+  return pair === null || pair.split(':').includes(userId);
 }
 
 /** Who joins or leaves: a user key itself, a client key the named user. */

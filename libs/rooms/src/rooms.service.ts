@@ -32,14 +32,18 @@ export class RoomsService {
     private readonly hub: Hub,
   ) {}
 
-  /** Creates a room; a direct room that exists for the pair is answered instead, whoever wins the race. */
+  /**
+   * Creates a room; a direct room that exists for the pair is answered instead, whoever wins the race, with both in it
+   * again.
+   */
   create(caller: Principal, input: RoomCreateDto): Promise<Answer<RoomDto>> {
     const plan = planRoom(caller, input);
     return this.uow.run(caller, async (tx) => {
       await this.requireUsers(tx, caller.clientId, plan.members);
-      if (!(await this.repository.insert(tx, caller.clientId, plan.room))) {
-        const existing = await this.repository.findDirect(tx, caller.clientId, plan.room.directKey!);
-        return new Answer(toRoomDto(existing!), 200);
+      // One that was erased between the two is made anew.
+      while (!(await this.repository.insert(tx, caller.clientId, plan.room))) {
+        const existing = await this.directRoom(tx, caller.clientId, plan);
+        if (existing) return new Answer(existing, 200);
       }
       for (const userId of plan.members) {
         const role = userId === plan.ownerId ? 'owner' : 'member';
@@ -118,6 +122,20 @@ export class RoomsService {
     if (roles && !roles.includes(access.role)) throw forbidden(`This needs the role ${roles.join(' or ')}`);
   }
 
+  /** The room of the pair; whoever of the two has left comes back. Undefined when it was erased a moment ago. */
+  private async directRoom(tx: Tx, clientId: string, { room, members, ownerId }: Plan): Promise<RoomDto | undefined> {
+    const found = await this.repository.findDirect(tx, clientId, room.directKey!);
+    if (!found) return undefined;
+    if ((await this.members.presentAmong(tx, clientId, found.id, members)).size === 2) return toRoomDto(found);
+    if (!(await this.members.lockRoom(tx, clientId, found.id))) return undefined;
+    const present = await this.members.presentAmong(tx, clientId, found.id, members);
+    for (const userId of members) {
+      if (!present.has(userId)) await this.memberships.begin(tx, clientId, found.id, userId, 'member');
+    }
+    if (ownerId !== null) await this.members.ensureOwner(tx, clientId, [found.id]);
+    return toRoomDto((await this.repository.find(tx, clientId, found.id))!);
+  }
+
   /** Logs the event with the room as it is now. */
   private async tell(
     tx: Tx,
@@ -134,7 +152,7 @@ export class RoomsService {
 
   private async requireUsers(tx: Tx, clientId: string, userIds: string[]): Promise<void> {
     if (userIds.length === 0) return;
-    const living = await this.members.livingUsers(tx, clientId, userIds);
+    const living = await this.members.holdUsers(tx, clientId, userIds);
     if (userIds.some((id) => !living.has(id))) throw notFound('User');
   }
 }

@@ -32,7 +32,13 @@ function idempotencyOf(request: FastifyRequest): IdempotencyIntent | undefined {
   if (typeof key !== 'string' || !PRINTABLE.test(key)) {
     throw new ApiError('BAD_REQUEST', 'Idempotency-Key must be 1 to 255 printable ASCII characters');
   }
-  return { key, route: `${request.method} ${request.url.split('?', 1)[0]!.replace(/\/$/, '')}`, body: request.body };
+  return { key, route: routeOf(request), body: request.body };
+}
+
+/** The route with its ids, the same however the URL was spelt. */
+function routeOf({ method, routeOptions, params }: FastifyRequest): string {
+  const ids = params as Record<string, string>;
+  return `${method} ${routeOptions.url!.replace(/:(\w+)/g, (_, name: string) => ids[name]!.toLowerCase())}`;
 }
 
 /** What a call is made on: an HTTP request, or a socket's command, which knows its principal from connecting. */

@@ -70,7 +70,8 @@ export class UsersRepository {
       .add('client_id = ? AND deleted_at IS NULL', clientId)
       .when(query.is_active, 'is_active = ?');
     if (query.search !== undefined) {
-      const text = where.bind(query.search.toLowerCase());
+      // By PostgreSQL on both sides: it and JavaScript differ in more than one letter.
+      const text = `lower(${where.bind(query.search)})`;
       where.add(
         `(starts_with(lower(email), ${text}) OR starts_with(lower(username), ${text}) OR starts_with(lower(full_name), ${text}))`,
       );

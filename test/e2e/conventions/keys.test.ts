@@ -103,6 +103,11 @@ describe('Keys', () => {
     assertInvalid(await mint(tenant.key, { scopes, expires_at: new Date(Date.now() - 1000).toISOString() }), [
       'expires_at',
     ]);
+    for (const never of ['9999-12-31T23:59:59-00:01', '0000-01-01T00:00:00+00:01']) {
+      assertInvalid(await mint(tenant.key, { scopes, expires_at: never }), ['expires_at'], never);
+    }
+    const late = await mint(tenant.key, { scopes, expires_at: '9999-12-31T00:00:00-23:59' });
+    assert.equal(late.body.data.expires_at, '9999-12-31T23:59:00.000Z');
     assertInvalid(await mint(tenant.key, { scopes, name: 'n'.repeat(256) }), ['name']);
     assert.equal((await mint(tenant.key, { scopes, name: 'n'.repeat(255) })).status, 201);
   });

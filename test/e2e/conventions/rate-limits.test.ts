@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
+import { WebSocket } from 'ws';
 import { aRoom, aTenant, aUser, startApi, type Reply, type TestApi } from '../../support/api.js';
 import { assertError } from '../../support/errors.js';
 
@@ -170,6 +172,19 @@ describe('Rate limits', () => {
     assertTooMany(await from('192.0.2.1'));
     assertError(await from('192.0.2.2'), 401, 'INVALID_CREDENTIALS');
     assert.equal((await from('192.0.2.1', key)).status, 200, 'a good key still works from there');
+  });
+
+  it('counts failed authentication of sockets by address, and takes nobody else’s word for it', async (t) => {
+    const api = await limited(t, { RATE_LIMIT_AUTHENTICATION: '2/3600', TRUST_PROXY: '127.0.0.2' });
+    const codes: string[] = [];
+    for (let n = 1; n <= 3; n++) {
+      const headers = { authorization: 'Bearer nonsense', 'x-forwarded-for': `192.0.2.${n}` };
+      const socket = new WebSocket(`${api.url.replace('http', 'ws')}/api/v1/websocket/open`, { headers });
+      const [data] = (await once(socket, 'message')) as [Buffer];
+      codes.push(JSON.parse(data.toString()).data.error_code);
+      socket.terminate();
+    }
+    assert.deepEqual(codes, ['INVALID_CREDENTIALS', 'INVALID_CREDENTIALS', 'RATE_LIMIT_EXCEEDED']);
   });
 
   it('can be switched off: no limit, no headers', async (t) => {

@@ -158,7 +158,7 @@ describe('What a notification may say', () => {
       'notifications[4]',
     ]);
     assertInvalid(await batch([MAIL, { ...MAIL, to_email: undefined }]), ['notifications[1].to_email']);
-    for (const wrong of [undefined, [], 'x', Array.from({ length: 101 }, () => MAIL)]) {
+    for (const wrong of [undefined, null, [], 'x', Array.from({ length: 101 }, () => MAIL)]) {
       assertInvalid(await batch(wrong), ['notifications']);
     }
     assertError(

@@ -72,6 +72,28 @@ describe('Rooms', () => {
     assert.equal((await direct({ member_ids: [randomUUID()] })).status, 404);
   });
 
+  it('brings back who has left a direct room when either asks for it again, and keeps the seats for the two', async () => {
+    const [a, b, other] = [await aUser(tenant), await aUser(tenant), await aUser(tenant)];
+    const ask = (from: TestUser, to: TestUser) =>
+      api.call('POST', '/rooms', { key: from.key, body: { room_type: 'direct', member_ids: [to.id] } });
+    const { id } = (await ask(a, b)).body.data;
+    const add = (user: TestUser) => status('POST', `/rooms/${id}/members`, tenant.key, { user_ids: [user.id] });
+    const join = (user: TestUser) => status('POST', `/rooms/${id}/join`, tenant.key, { user_id: user.id });
+    const send = (user: TestUser) => status('POST', '/messages', user.key, { room_id: id, content: 'hello' });
+    const leave = (user: TestUser) => status('POST', `/rooms/${id}/leave`, user.key, {});
+    for (const leaving of [[b], [a], [a, b]]) {
+      for (const user of leaving) assert.equal(await leave(user), 200);
+      assert.deepEqual([await add(other), await join(other)], [409, 409]);
+      const again = await ask(b, a);
+      assert.deepEqual([again.status, again.body.data.id, again.body.data.member_count], [200, id, 2]);
+      assert.deepEqual([await send(a), await send(b)], [201, 201]);
+    }
+    const owners = await api.call('GET', `/rooms/${id}/members?role=owner`, { key: tenant.key });
+    assert.equal(owners.body.pagination.total, 1);
+    assert.equal(await leave(a), 200);
+    assert.equal(await add(a), 201);
+  });
+
   it('lets admins manage members but not owners, and keeps an owner', async () => {
     const admin = await aUser(tenant);
     const id = await aRoom(tenant, owner, { member_ids: [admin.id, user.id] });

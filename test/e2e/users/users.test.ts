@@ -75,6 +75,21 @@ describe('Users', () => {
     }
   });
 
+  it('are walked by cursor whatever the longest addresses are written in', async () => {
+    const own = await aTenant(api);
+    const domain = `@${'字'.repeat(60)}.${'字'.repeat(60)}.${'字'.repeat(60)}.${'字'.repeat(8)}`;
+    const users = [];
+    for (const first of ['甲', '乙']) {
+      users.push(await aUser(own, { email: first + '字'.repeat(253 - domain.length) + domain }));
+    }
+    assert.equal(users[0]!.email.length, 254);
+    const list = (query: string) => api.call('GET', `/users?sort=email&size=1${query}`, { key: own.key });
+    const first = (await list('')).body;
+    const second = await list(`&cursor=${first.pagination.next_cursor}`);
+    assert.equal(second.status, 200, second.text);
+    assert.deepEqual([first.data[0].id, second.body.data[0].id].sort(), users.map((user) => user.id).sort());
+  });
+
   it('finds users by the start of a name, and by being active', async () => {
     const start = randomUUID();
     const user = await aUser(tenant, { full_name: `${start} Smith` });
@@ -85,6 +100,8 @@ describe('Users', () => {
     for (const search of [start.toUpperCase(), user.username, user.email]) {
       assert.deepEqual(await find(`search=${encodeURIComponent(search)}`), [user.id]);
     }
+    const greek = await aUser(tenant, { full_name: `ΝΙΚΟΣ ${start}` });
+    assert.deepEqual(await find(`search=${encodeURIComponent(`ΝΙΚΟΣ ${start}`)}`), [greek.id]);
     assert.deepEqual(await find('search=Smith'), []);
     assert.deepEqual(await find(`search=${start}&is_active=false`), []);
   });
