@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { NIL_ID } from '#libs/common';
 import { Database, type Tx } from '#libs/database';
-import type { AttemptOutcome, ClaimedDelivery, DeliveryHandler } from './delivery.js';
+import type { AttemptOutcome, ClaimedDelivery, DeliveryHandler, DeliveryStatus } from './delivery.js';
 
 /** A claimed delivery with what its record needs. */
 export interface LeasedDelivery extends ClaimedDelivery {
@@ -58,7 +58,7 @@ export interface Claim {
 export interface AttemptRecord {
   delivery: LeasedDelivery;
   outcome: AttemptOutcome;
-  status: 'pending' | 'retrying' | 'sent' | 'failed';
+  status: DeliveryStatus;
   /** Null: finished. */
   nextInMs: number | null;
   responseTimeMs: number;
@@ -203,7 +203,7 @@ function recordParams(records: readonly AttemptRecord[]): unknown[] {
     records.map((r) => r.delivery.leaseUntil),
     records.map((r) => r.status),
     // Whether something was tried.
-    records.map((r) => r.outcome.result !== 'deferred'),
+    records.map((r) => r.outcome.result !== 'deferred' && r.outcome.result !== 'cancelled'),
     records.map((r) => r.nextInMs),
     records.map((r) => r.outcome.errorCode?.slice(0, 64) ?? null),
     records.map((r) => r.outcome.error?.slice(0, 500) ?? null),

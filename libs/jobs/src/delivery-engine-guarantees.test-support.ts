@@ -166,6 +166,19 @@ export const GUARANTEES: Guarantee[] = [
     },
   },
   {
+    name: 'ends what nobody wants any more as cancelled, without an attempt',
+    check: async (stage) => {
+      const handler = stage.handler({}, () => ({ result: 'cancelled', errorCode: 'NOT_WANTED' }));
+      const worker = await stage.worker(handler);
+      const client = await aClient(worker.database);
+      const added = stage.delivery(client);
+      await stage.add(worker, [added]);
+      assert.deepEqual(await stage.ends(worker, [added]), ['cancelled']);
+      const [found] = await worker.log.ofSource(client, added.sourceId);
+      assert.deepEqual([found!.attemptCount, found!.attempts, found!.errorCode], [0, [], 'NOT_WANTED']);
+    },
+  },
+  {
     name: 'takes a handler that throws for a failure that may pass, and says so',
     check: async (stage) => {
       const handler = stage.handler({}, (d) => {

@@ -14,7 +14,7 @@ export class DeliveryMetrics {
   ) {
     this.attempts = new Counter({
       name: 'chatapi_delivery_attempts_total',
-      help: 'Attempts of this process by kind and outcome: sent, retry, failed (for good), deferred, lost (taken over by another)',
+      help: 'Attempts of this process by kind and outcome: sent, retry, failed (for good), deferred, cancelled, lost (taken over by another)',
       labelNames: ['kind', 'outcome'],
       registers: [metrics.registry],
     });

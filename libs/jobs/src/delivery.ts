@@ -45,8 +45,11 @@ export interface ClaimedDelivery extends Required<
 
 /** What an attempt came to. */
 export interface AttemptOutcome {
-  /** `sent`: done. `retry`: may pass. `failed`: never will. `deferred`: nothing was tried, the number does not count. */
-  result: 'sent' | 'retry' | 'failed' | 'deferred';
+  /**
+   * `sent`: done. `retry`: may pass. `failed`: never will. `deferred`: later, and `cancelled`: never, since it is not
+   * wanted any more; of these two nothing was tried, and the number does not count.
+   */
+  result: 'sent' | 'retry' | 'failed' | 'deferred' | 'cancelled';
   /** Stable code of the failure, such as SMTP_REFUSED. */
   errorCode?: string;
   /** For people; no secret, content or address. At most 500 characters. */
@@ -68,7 +71,7 @@ export interface AttemptOutcome {
 export interface SettledDelivery {
   delivery: ClaimedDelivery;
   outcome: AttemptOutcome;
-  /** The delivery's status now: sent, failed, or retrying. */
+  /** The delivery's status now: sent, failed, cancelled, or retrying. */
   status: DeliveryStatus;
   responseTimeMs: number;
   attemptedAt: Date;

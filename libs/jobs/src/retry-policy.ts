@@ -1,11 +1,11 @@
-import type { AttemptOutcome, RetryPolicy } from './delivery.js';
+import type { AttemptOutcome, DeliveryStatus, RetryPolicy } from './delivery.js';
 
 /** How long a delivery waits when nothing was tried and nobody said how long. */
 const DEFERRED_MS = 1_000;
 
 /** What is next for a delivery after an attempt; no `nextInMs`: it is finished. */
 export interface NextStep {
-  status: 'pending' | 'retrying' | 'sent' | 'failed';
+  status: DeliveryStatus;
   nextInMs: number | null;
 }
 
@@ -21,7 +21,7 @@ export function nextStep(
   random: () => number = Math.random,
 ): NextStep {
   const { result, retryAfterMs } = outcome;
-  if (result === 'sent' || result === 'failed') return { status: result, nextInMs: null };
+  if (result === 'sent' || result === 'failed' || result === 'cancelled') return { status: result, nextInMs: null };
   if (result === 'deferred') {
     return {
       status: attempt > 1 ? 'retrying' : 'pending',

@@ -20,10 +20,11 @@ export interface EndpointResult {
 @Injectable()
 export class EndpointHealthRepository {
   /**
-   * Notes the results, and disables who answered 410 or has been failing for five days; answers those just disabled.
+   * Notes the results, and disables who answered 410 or has been failing for five days; answers those of them
+   * that failed and are not active, and whether they were.
    * An endpoint that merely works is written once a second at most: every process would queue for its row otherwise.
    */
-  record(tx: Tx, results: EndpointResult[]): Promise<(WebhookRow & { client_id: string })[]> {
+  record(tx: Tx, results: EndpointResult[]): Promise<(WebhookRow & { client_id: string; was_active: boolean })[]> {
     return tx.prepared(
       'endpoint-health',
       `WITH results AS MATERIALIZED (
@@ -52,7 +53,7 @@ export class EndpointHealthRepository {
          WHERE w.client_id = l.client_id AND w.id = l.id
          RETURNING w.*, l.was_active
        )
-       SELECT client_id, ${WEBHOOK_COLUMNS} FROM updated WHERE was_active AND NOT is_active`,
+       SELECT client_id, was_active, ${WEBHOOK_COLUMNS} FROM updated WHERE NOT is_active`,
       [
         results.map((r) => r.clientId),
         results.map((r) => r.webhookId),

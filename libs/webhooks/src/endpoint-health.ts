@@ -8,7 +8,8 @@ import { WEBHOOK_EVENT } from './webhook-deliveries.repository.js';
 import { toWebhookDto } from './webhook.mapper.js';
 
 const GONE = 410;
-const NOTHING_POSTED = new Set<string | undefined>(['ENDPOINT_DELETED', 'ENDPOINT_DISABLED', 'EVENT_GONE']);
+/** Code of the attempt that found nothing to post any more. */
+export const EVENT_GONE = 'EVENT_GONE';
 
 /** Keeps what is known of endpoints from their attempts, and disables those that are gone or fail for days. */
 @Injectable()
@@ -24,9 +25,11 @@ export class EndpointHealth {
   async record(tx: Tx, settled: SettledDelivery[]): Promise<void> {
     const results = resultsOf(settled);
     if (results.length === 0) return;
-    for (const { client_id: clientId, ...row } of await this.repository.record(tx, results)) {
-      tx.afterCommit(() => this.states.forget(clientId, row.id));
+    for (const { client_id: clientId, was_active, ...row } of await this.repository.record(tx, results)) {
+      // What was under way when it was switched off is not tried again either.
       await this.deliveries.cancel(tx, { clientId, kind: WEBHOOK_EVENT, lane: row.id });
+      if (!was_active) continue;
+      tx.afterCommit(() => this.states.forget(clientId, row.id));
       // The others: this one is not active any more, so it does not count as a subscriber.
       await this.events.add(tx, { clientId, event: 'webhook.disabled', data: toWebhookDto(row) });
     }
@@ -37,7 +40,7 @@ export class EndpointHealth {
 export function resultsOf(settled: SettledDelivery[]): EndpointResult[] {
   const results = new Map<string, EndpointResult>();
   for (const { delivery, outcome, attemptedAt } of settled) {
-    if (outcome.result === 'deferred' || NOTHING_POSTED.has(outcome.errorCode)) continue;
+    if (outcome.result === 'cancelled' || outcome.errorCode === EVENT_GONE) continue;
     const key = `${delivery.clientId} ${delivery.lane}`;
     let result = results.get(key);
     if (!result) {

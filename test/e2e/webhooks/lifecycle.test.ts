@@ -1,8 +1,22 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { aUser } from '../../support/api.js';
+import { NIL_ID } from '#libs/common';
+import { EventLog } from '#libs/events';
+import { aUser, type TestApi } from '../../support/api.js';
 import { until } from '../../support/concurrency.js';
 import { aTestDelivery, aWebhook, aWebhookStage, type WebhookStage } from '../../support/webhooks.js';
+
+/** How a delivery has ended, whether or not its endpoint is still there to be asked. */
+async function endOf(api: TestApi, id: string): Promise<{ status: string; attempts: number; error: string }> {
+  const sql = `SELECT status, attempt_count AS attempts, error_code AS error FROM deliveries
+    WHERE id = $1 AND finished_at IS NOT NULL`;
+  let ended: Awaited<ReturnType<typeof endOf>> | undefined;
+  await until('the delivery has ended', async () => {
+    [ended] = await api.database.query(sql, [id]);
+    return ended !== undefined;
+  });
+  return ended!;
+}
 
 describe('The life of a webhook endpoint', () => {
   let stage: WebhookStage;
@@ -109,11 +123,11 @@ describe('The life of a webhook endpoint', () => {
     assert.ok(receiver.at('/old').length <= tried + 1);
   });
 
-  for (const [end, body] of [
-    ['switched off', { is_active: false }],
-    ['deleted', undefined],
+  for (const [end, body, reason, underWay] of [
+    ['switched off', { is_active: false }, 'ENDPOINT_DISABLED', 'HTTP_STATUS'],
+    ['deleted', undefined, 'ENDPOINT_DELETED', 'ENDPOINT_DELETED'],
   ] as const) {
-    it(`${end}, it is sent nothing more, not even the next attempt of what is under way`, async () => {
+    it(`${end}, it is sent nothing more: what is under way and fails is cancelled, not tried again`, async () => {
       const { tenant, receiver, api } = stage;
       const path = `/end-${end.replace(' ', '-')}`;
       let fail: (() => void) | undefined;
@@ -127,14 +141,28 @@ describe('The life of a webhook endpoint', () => {
       if (body) await stage.ask('PUT', `/webhooks/${id}`, body);
       else await stage.ask('DELETE', `/webhooks/${id}`);
       fail!();
-      await until('the delivery has ended', async () => {
-        const [row] = await api.database.query<{ status: string }>('SELECT status FROM deliveries WHERE id = $1', [
-          delivery,
-        ]);
-        return ['failed', 'cancelled'].includes(row!.status);
-      });
+      assert.deepEqual(await endOf(api, delivery), { status: 'cancelled', attempts: 1, error: underWay });
       await aUser(tenant);
       assert.equal(receiver.at(path).length, 1);
+    });
+
+    it(`${end} while its event is relayed, it is sent nothing: the delivery is cancelled without an attempt`, async () => {
+      const { tenant, receiver, api } = stage;
+      receiver.answer = (_got, response) => response.end();
+      const path = `/relayed-${end.replace(' ', '-')}`;
+      const { id } = await aWebhook(tenant, { url: receiver.url(path), events: ['user.updated'] });
+      const delivery = await api.database.run(async (tx) => {
+        await new EventLog().add(tx, { clientId: tenant.id, event: 'user.updated', data: {} });
+        await tx.query(
+          `SELECT relay_events('webhook.event', 100, '${NIL_ID}', 0, 0, 0, 0, '{}', '{}', '{}', '{}', '{}', '{}')`,
+        );
+        const [row] = await tx.query<{ id: string }>('SELECT id FROM deliveries WHERE lane = $1', [id]);
+        if (body) await stage.ask('PUT', `/webhooks/${id}`, body);
+        else await stage.ask('DELETE', `/webhooks/${id}`);
+        return row!.id;
+      });
+      assert.deepEqual(await endOf(api, delivery), { status: 'cancelled', attempts: 0, error: reason });
+      assert.equal(receiver.at(path).length, 0);
     });
   }
 });

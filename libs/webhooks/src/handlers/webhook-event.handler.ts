@@ -10,7 +10,7 @@ import {
   type RetryPolicy,
   type SettledDelivery,
 } from '#libs/jobs';
-import { EndpointHealth } from '../endpoint-health.js';
+import { EndpointHealth, EVENT_GONE } from '../endpoint-health.js';
 import { WEBHOOK_EVENT } from '../webhook-deliveries.repository.js';
 import { payloadOf } from '../webhook-payload.js';
 import { EndpointStates, type EndpointState } from './endpoint-states.js';
@@ -54,9 +54,11 @@ export class WebhookEventHandler implements DeliveryHandler, OnModuleInit {
   async attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<AttemptOutcome> {
     const event = await this.events.of(delivery);
     const endpoint = await this.endpoints.of(delivery.clientId, delivery.lane);
-    if (!endpoint) return failed('ENDPOINT_DELETED', 'The endpoint was deleted');
-    if (!endpoint.is_active) return failed('ENDPOINT_DISABLED', 'The endpoint is not active');
-    if (!event) return failed('EVENT_GONE', 'The event was forgotten');
+    if (!endpoint) return { result: 'cancelled', errorCode: 'ENDPOINT_DELETED', error: 'The endpoint was deleted' };
+    if (!endpoint.is_active) {
+      return { result: 'cancelled', errorCode: 'ENDPOINT_DISABLED', error: 'The endpoint is not active' };
+    }
+    if (!event) return { result: 'failed', errorCode: EVENT_GONE, error: 'The event was forgotten' };
     const body = payloadOf({
       clientId: delivery.clientId,
       webhookId: delivery.lane,
@@ -100,10 +102,6 @@ export class WebhookEventHandler implements DeliveryHandler, OnModuleInit {
       'x-chatapi-attempt': String(delivery.attempt),
     };
   }
-}
-
-function failed(errorCode: string, error: string): AttemptOutcome {
-  return { result: 'failed', errorCode, error };
 }
 
 function outcomeOf(response: EgressResponse): AttemptOutcome {
