@@ -20,6 +20,11 @@ export interface MembershipChange {
   user_name: string;
 }
 
+/** The end of a membership. */
+export interface MembershipEnd extends MembershipChange {
+  room_id: string;
+}
+
 /** A room whose counters are locked by this transaction. */
 export interface LockedRoom {
   visibility: string;
@@ -100,26 +105,45 @@ export class RoomMembersRepository {
     return { seq, at, user_name: rows[0]!.user_name };
   }
 
-  /** Ends the membership. */
-  async end(tx: Tx, clientId: string, roomId: string, userId: string, reason: LeaveReason): Promise<MembershipChange> {
-    const { seq, at } = await this.takeSeq(tx, clientId, roomId, -1);
-    const rows = await tx.query<{ user_name: string }>(
-      `UPDATE room_members SET left_at = $4, change_seq = $5, left_reason = $6
-       WHERE client_id = $1 AND room_id = $2 AND user_id = $3 RETURNING ${nameOf('room_members')}`,
-      [clientId, roomId, userId, at, seq, reason],
+  /** Ends the user's memberships of these rooms, whose counters are locked; one that has ended already stays as it is. */
+  async end(
+    tx: Tx,
+    clientId: string,
+    userId: string,
+    roomIds: string[],
+    reason: LeaveReason,
+  ): Promise<MembershipEnd[]> {
+    // The second look at a membership takes its whole key from the first, so that it can only be looked up by it.
+    return tx.query<MembershipEnd>(
+      `WITH counted AS (
+         UPDATE room_counters c SET seq = c.seq + 1, member_count = c.member_count - 1,
+           last_change_at = greatest(clock_timestamp(), c.last_change_at)
+         FROM room_members m
+         WHERE m.client_id = $1 AND m.user_id = $2 AND m.room_id = ANY ($3::uuid[]) AND m.left_at IS NULL
+           AND c.client_id = m.client_id AND c.room_id = m.room_id
+         RETURNING m.client_id, m.room_id, m.user_id, c.seq, c.last_change_at AS at
+       )
+       UPDATE room_members m SET left_at = k.at, change_seq = k.seq, left_reason = $4 FROM counted k
+       WHERE m.client_id = k.client_id AND m.room_id = k.room_id AND m.user_id = k.user_id
+       RETURNING m.room_id, k.seq, k.at, ${nameOf('m')}`,
+      [clientId, userId, roomIds, reason],
     );
-    return { seq, at, user_name: rows[0]!.user_name };
   }
 
-  /** Hands ownership to the longest-standing admin, else member, when no owner is left. */
-  async ensureOwner(tx: Tx, clientId: string, roomId: string): Promise<void> {
+  /** Hands each room to its longest-standing admin, else member, where no owner is left. */
+  async ensureOwner(tx: Tx, clientId: string, roomIds: string[]): Promise<void> {
+    // OFFSET 0: were the planner told of left_at, it might look for the members of each room among all of the tenant.
+    const members = '(SELECT * FROM room_members WHERE client_id = $1 AND room_id = r.room_id OFFSET 0) AS m';
     await tx.query(
-      `UPDATE room_members SET role = 'owner' WHERE client_id = $1 AND room_id = $2 AND user_id = (
-         SELECT user_id FROM room_members WHERE client_id = $1 AND room_id = $2 AND left_at IS NULL
-         ORDER BY role = 'admin' DESC, joined_at, user_id LIMIT 1)
-       AND NOT EXISTS (
-         SELECT 1 FROM room_members WHERE client_id = $1 AND room_id = $2 AND left_at IS NULL AND role = 'owner')`,
-      [clientId, roomId],
+      `WITH heirs AS MATERIALIZED (
+         SELECT $1::uuid AS client_id, r.room_id, (SELECT m.user_id FROM ${members} WHERE m.left_at IS NULL
+           ORDER BY m.role = 'admin' DESC, m.joined_at, m.user_id LIMIT 1) AS user_id
+         FROM unnest($2::uuid[]) AS r (room_id)
+         WHERE (SELECT true FROM ${members} WHERE m.left_at IS NULL AND m.role = 'owner' LIMIT 1) IS NULL
+       )
+       UPDATE room_members m SET role = 'owner' FROM heirs h
+       WHERE m.client_id = h.client_id AND m.room_id = h.room_id AND m.user_id = h.user_id`,
+      [clientId, roomIds],
     );
   }
 
@@ -130,10 +154,12 @@ export class RoomMembersRepository {
     );
   }
 
-  /** The rooms a user is a member of, in the order in which conversations are locked. */
-  async roomsOf(tx: Tx, clientId: string, userId: string): Promise<string[]> {
+  /** Locks the conversations of all rooms the user is a member of, in the order in which they are locked by all. */
+  async lockRoomsOf(tx: Tx, clientId: string, userId: string): Promise<string[]> {
     const rows = await tx.query<{ room_id: string }>(
-      'SELECT room_id FROM room_members WHERE client_id = $1 AND user_id = $2 AND left_at IS NULL ORDER BY room_id',
+      `SELECT c.room_id FROM room_members m
+       JOIN room_counters c ON c.client_id = m.client_id AND c.room_id = m.room_id
+       WHERE m.client_id = $1 AND m.user_id = $2 AND m.left_at IS NULL ORDER BY c.room_id FOR UPDATE OF c`,
       [clientId, userId],
     );
     return rows.map((row) => row.room_id);

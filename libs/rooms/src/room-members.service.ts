@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Answer, ApiError, forbidden, invalid, notFound, type Page } from '#libs/common';
-import type { Frame, LeaveReason } from '#libs/contracts';
+import type { Frame } from '#libs/contracts';
 import type { Tx } from '#libs/database';
 import { Hub } from '#libs/realtime';
 import { UnitOfWork, type Principal } from '#libs/security';
@@ -36,9 +36,8 @@ export class RoomMembersService implements OnModuleInit {
 
   onModuleInit(): void {
     this.users.onDelete(async (tx, clientId, userId) => {
-      for (const roomId of await this.repository.roomsOf(tx, clientId, userId)) {
-        await this.end(tx, clientId, roomId, userId, 'deleted');
-      }
+      const roomIds = await this.repository.lockRoomsOf(tx, clientId, userId);
+      await this.memberships.end(tx, clientId, userId, roomIds, 'deleted');
     });
   }
 
@@ -67,7 +66,7 @@ export class RoomMembersService implements OnModuleInit {
       await this.lockRoom(tx, caller.clientId, roomId);
       const present = await this.repository.find(tx, caller.clientId, roomId, userId);
       if (!present || present.left_at !== null) throw notFound('Member');
-      await this.end(tx, caller.clientId, roomId, userId, 'left');
+      await this.memberships.end(tx, caller.clientId, userId, [roomId], 'left');
       return this.read(tx, caller.clientId, roomId, userId);
     });
   }
@@ -115,7 +114,7 @@ export class RoomMembersService implements OnModuleInit {
     await this.rooms.requireAccess(caller, roomId, ['owner', 'admin']);
     await this.uow.run(caller, async (tx) => {
       await this.requireMember(tx, caller, roomId, userId, false);
-      await this.end(tx, caller.clientId, roomId, userId, 'removed');
+      await this.memberships.end(tx, caller.clientId, userId, [roomId], 'removed');
       return {};
     });
   }
@@ -141,11 +140,6 @@ export class RoomMembersService implements OnModuleInit {
     this.hub.told({ clientId, roomId, frame });
   }
 
-  private async end(tx: Tx, clientId: string, roomId: string, userId: string, reason: LeaveReason): Promise<void> {
-    await this.repository.lockRoom(tx, clientId, roomId);
-    await this.memberships.end(tx, clientId, roomId, userId, reason);
-  }
-
   private async lockRoom(tx: Tx, clientId: string, roomId: string) {
     const room = await this.repository.lockRoom(tx, clientId, roomId);
     if (!room) throw notFound('Room');
@@ -169,7 +163,7 @@ export class RoomMembersService implements OnModuleInit {
   }
 
   private async requireOwnerLeft(tx: Tx, clientId: string, roomId: string, userId: string): Promise<void> {
-    await this.repository.ensureOwner(tx, clientId, roomId);
+    await this.repository.ensureOwner(tx, clientId, [roomId]);
     const after = await this.repository.find(tx, clientId, roomId, userId);
     if (after?.role === 'owner') throw new ApiError('INVALID_STATE', 'A room keeps at least one owner');
   }

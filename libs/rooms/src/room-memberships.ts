@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { Frame, LeaveReason } from '#libs/contracts';
 import type { Tx } from '#libs/database';
-import { EventLog } from '#libs/events';
-import { Hub } from '#libs/realtime';
+import { EventLog, type NewEvent } from '#libs/events';
+import { Hub, type RoomChange } from '#libs/realtime';
 import { RoomMembersRepository } from './room-members.repository.js';
 import type { Role } from './room.dto.js';
 
-/** Begins and ends memberships, with everything that follows from it. The room's counters are locked by this transaction. */
+/** Begins and ends memberships, with everything that follows from it. The rooms' counters are locked by this transaction. */
 @Injectable()
 export class RoomMemberships {
   constructor(
@@ -24,13 +24,20 @@ export class RoomMemberships {
     tx.afterCommit(() => this.hub.changed({ clientId, roomId, seq, frame }));
   }
 
-  /** Ends the membership; the last owner hands the room on. */
-  async end(tx: Tx, clientId: string, roomId: string, userId: string, reason: LeaveReason): Promise<void> {
-    const { seq, user_name, at } = await this.repository.end(tx, clientId, roomId, userId, reason);
-    await this.repository.ensureOwner(tx, clientId, roomId);
-    const data = { user_id: userId, user_name, left_at: at.toISOString(), reason };
-    await this.events.add(tx, { clientId, event: 'room.left', roomId, data: { room_id: roomId, ...data } });
-    const frame: Frame = { type: 'user_left', room_id: roomId, seq, data, timestamp: data.left_at };
-    tx.afterCommit(() => this.hub.changed({ clientId, roomId, seq, frame }));
+  /** Ends the user's memberships of the rooms; where the last owner goes, the room is handed on. */
+  async end(tx: Tx, clientId: string, userId: string, roomIds: string[], reason: LeaveReason): Promise<void> {
+    if (roomIds.length === 0) return;
+    const ended = await this.repository.end(tx, clientId, userId, roomIds, reason);
+    await this.repository.ensureOwner(tx, clientId, roomIds);
+    const facts: NewEvent[] = [];
+    const changes: RoomChange[] = [];
+    for (const { room_id: roomId, seq, user_name, at } of ended) {
+      const data = { user_id: userId, user_name, left_at: at.toISOString(), reason };
+      facts.push({ clientId, event: 'room.left', roomId, data: { room_id: roomId, ...data } });
+      const frame: Frame = { type: 'user_left', room_id: roomId, seq, data, timestamp: data.left_at };
+      changes.push({ clientId, roomId, seq, frame });
+    }
+    await this.events.addAll(tx, facts);
+    tx.afterCommit(() => this.hub.changed(...changes));
   }
 }
