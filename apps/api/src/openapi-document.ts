@@ -53,6 +53,8 @@ export function routeHandlers(app: INestApplication): Map<string, Handler & { na
 function errorCodes(operation: Operation, { answer, rules }: Handler): Set<ErrorCode> {
   const codes = new Set<ErrorCode>([
     'INVALID_CREDENTIALS',
+    'REQUEST_TIMEOUT',
+    'HEADERS_TOO_LARGE',
     'RATE_LIMIT_EXCEEDED',
     'INTERNAL_ERROR',
     'SERVICE_UNAVAILABLE',
