@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { newId } from '#libs/common';
-import { Database, type Tx } from '#libs/database';
+import { Database } from '#libs/database';
 import { anOwnDatabase, type OwnDatabase } from '../../../test/support/own-database.js';
+import { rowsRead } from '../../../test/support/rows-read.js';
 import { MessageListQueryDto } from './message.dto.js';
 import { MessagesRepository } from './messages.repository.js';
 import { RoomPages } from './room-pages.js';
@@ -48,9 +49,9 @@ describe('Deleted messages', () => {
     database.run(async (tx) => {
       const within = tx as unknown as Database;
       const pages = new RoomPages(within, { rows: (asked) => tx.preparedText(asked), close: () => Promise.resolve() });
-      const before = await messagesRead(tx);
+      const before = await rowsRead(tx, 'messages');
       const answer = await read(new MessagesRepository(within, pages));
-      return { answer, rows: (await messagesRead(tx)) - before };
+      return { answer, rows: (await rowsRead(tx, 'messages')) - before };
     });
   const asked = (fields: Partial<MessageListQueryDto>): MessageListQueryDto =>
     Object.assign(new MessageListQueryDto(), { page: 1, size: 20, sort: 'seq', order: 'desc', room_id: room }, fields);
@@ -103,11 +104,3 @@ describe('Deleted messages', () => {
     assert.deepEqual(new Set(later.map(({ type }) => type)), new Set(['message_deleted']));
   });
 });
-
-/** Messages that this session has read lately. */
-async function messagesRead(tx: Tx): Promise<number> {
-  const [row] = await tx.query<{ n: number }>(
-    `SELECT (idx_tup_fetch + seq_tup_read)::integer AS n FROM pg_stat_xact_user_tables WHERE relname = 'messages'`,
-  );
-  return row!.n;
-}
