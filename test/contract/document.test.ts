@@ -118,7 +118,7 @@ describe('The OpenAPI document', () => {
         assert.equal(response.content[JSON_TYPE].schema.$ref, '#/components/schemas/Error', what);
         assert.equal(faults(response.content[JSON_TYPE].schema, response.content[JSON_TYPE].example), '', what);
       }
-      const expected = ['401', '429', '500', '503'];
+      const expected = ['401', '408', '429', '431', '500', '503'];
       if (needsKey(spec)) expected.push('403');
       if (parameters.length > 0 || spec.requestBody) expected.push('422');
       if (parameters.some((one) => one.in === 'path')) expected.push('404');

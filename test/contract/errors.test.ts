@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { request, type IncomingMessage, type Server } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { ERROR_STATUS } from '#libs/common';
 import {
@@ -131,6 +134,28 @@ describe('Each error code from a real request', () => {
     const listed = await api.call('GET', '/clients/me/keys', { key: tenant.key });
     const master = listed.body.data.find((key: { is_master: boolean }) => key.is_master);
     expect(await api.call('DELETE', `/clients/me/keys/${master.id}`, { key: tenant.key }), 'INVALID_STATE');
+  });
+
+  it('HEADERS_TOO_LARGE: more headers than are read', async () => {
+    const headers = { 'X-Long': 'a'.repeat(20_000) };
+    expect(await api.call('GET', '/rooms', { key: tenant.key, headers }), 'HEADERS_TOO_LARGE');
+  });
+
+  it('REQUEST_TIMEOUT: a request that has not arrived as a whole when its time is over', async () => {
+    const server = api.app.getHttpServer() as Server;
+    // As node does when it finds one past the server's requestTimeout.
+    const late = Object.assign(new Error('late'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+    server.once('request', ({ socket }: IncomingMessage) => server.emit('clientError', late, socket));
+    const length = { 'Content-Type': 'application/json', 'Content-Length': 100 };
+    const sending = request(`${api.url}/api/v1/rooms`, { method: 'POST', headers: length }).on(
+      'error',
+      () => undefined,
+    );
+    sending.write('{"name":');
+    const [answer] = (await once(sending, 'response')) as [IncomingMessage];
+    const got = await text(answer);
+    const headers = new Headers(answer.headers as Record<string, string>);
+    expect({ status: answer.statusCode!, headers, text: got, body: JSON.parse(got) }, 'REQUEST_TIMEOUT');
   });
 
   it('PAYLOAD_TOO_LARGE: above 256 KiB, and not at it', async () => {

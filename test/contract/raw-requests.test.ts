@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { ERROR_STATUS } from '#libs/common';
 import { aRoom, aTenant, aUser, startApi, type TestApi } from '../support/api.js';
 
 describe('Requests as bytes', () => {
@@ -23,22 +24,23 @@ describe('Requests as bytes', () => {
       socket.on('error', () => undefined).on('close', () => resolve(answer));
     });
 
-  for (const [what, bytes, status] of [
-    ['no HTTP', 'GARBAGE\r\n\r\n', 400],
-    ['headers without end', `GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${'a'.repeat(65_536)}\r\n\r\n`, 431],
-    ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}', 400],
+  for (const [what, bytes, code] of [
+    ['no HTTP', 'GARBAGE\r\n\r\n', 'BAD_REQUEST'],
+    ['headers without end', `GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${'a'.repeat(65_536)}\r\n\r\n`, 'HEADERS_TOO_LARGE'],
+    ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}', 'BAD_REQUEST'],
     [
       'a socket elsewhere',
       'GET /api/v1/rooms HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
-      404,
+      'RESOURCE_NOT_FOUND',
     ],
   ] as const) {
     it(`are answered in the format of every error: ${what}`, async () => {
       const [head, body] = (await answerTo(bytes)).split('\r\n\r\n');
+      const status = ERROR_STATUS[code];
       assert.match(head!, new RegExp(`^HTTP/1.1 ${status} `));
       const { status_code, error_code, request_id, ...rest } = JSON.parse(body!) as Record<string, unknown>;
       assert.equal(status_code, status);
-      assert.equal(error_code, status === 404 ? 'RESOURCE_NOT_FOUND' : 'BAD_REQUEST');
+      assert.equal(error_code, code);
       assert.ok(head!.includes(`X-Request-Id: ${String(request_id)}`));
       assert.deepEqual(Object.keys(rest), ['detail', 'timestamp']);
     });

@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { Webhook } from 'standardwebhooks';
 import { call } from '../support/api.js';
-import { BuiltServer } from '../support/built-server.js';
-import { freePort } from '../support/free-port.js';
+import { ApiProcess } from '../support/api-process.js';
 import { startChild, type Child } from '../support/child.js';
 import { until } from '../support/concurrency.js';
 import { HttpSink } from '../support/http-sink.js';
@@ -25,14 +24,14 @@ it('an API that runs no jobs and a worker deliver mails and webhooks together', 
     MAIL_URL: mailUrl,
     EGRESS_ALLOWED_CIDRS: '127.0.0.0/8',
   };
-  const server = new BuiltServer(await freePort(), { ...env, JOBS: 'off' });
+  const server = await ApiProcess.make({ ...env, JOBS: 'off' });
   const workers: Child[] = [];
   t.after(async () => {
     await Promise.all([server.kill(), ...workers.map((one) => one.kill()), smtp.stop(), http.stop()]);
     await own.drop();
     rmSync(dataDir, { recursive: true, force: true });
   });
-  await server.ready();
+  await server.start();
   const post = async (path: string, body: object, key?: string) => {
     const reply = await call(`${server.url}/api/v1${path}`, 'POST', { key, body });
     assert.equal(reply.status, 201, reply.text);

@@ -7,15 +7,14 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import PostalMime from 'postal-mime';
 import { call } from '../support/api.js';
-import { BuiltServer } from '../support/built-server.js';
-import { freePort } from '../support/free-port.js';
+import { ApiProcess } from '../support/api-process.js';
 import { until } from '../support/concurrency.js';
 
 it('a fresh start with no configuration sends the first mail into a folder, and the notification says so', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-first-mail-'));
-  const server = new BuiltServer(await freePort(), { DATA_DIR: dataDir });
+  const server = await ApiProcess.make({ DATA_DIR: dataDir });
   try {
-    await server.ready();
+    await server.start();
     const script = spawn('bash', ['examples/first-chat.sh'], { env: { ...process.env, BASE: server.url } });
     let output = '';
     for (const stream of [script.stdout, script.stderr]) stream.on('data', (part) => (output += part));

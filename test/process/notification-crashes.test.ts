@@ -7,8 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import { Database } from '#libs/database';
 import { call } from '../support/api.js';
-import { BuiltServer } from '../support/built-server.js';
-import { freePort } from '../support/free-port.js';
+import { ApiProcess } from '../support/api-process.js';
 import { inParallel, until } from '../support/concurrency.js';
 import { anOwnDatabase } from '../support/own-database.js';
 import { seeded } from '../support/random.js';
@@ -35,13 +34,11 @@ class Siege {
   readonly asked: Asked[] = [];
   private readonly random: () => number;
   private answers = 0;
-  private server: BuiltServer | undefined;
 
   constructor(
     seed: number,
     readonly sink: SmtpSink,
-    private readonly port: number,
-    private readonly env: Record<string, string>,
+    private readonly server: ApiProcess,
     private readonly sql: Database,
   ) {
     this.random = seeded(seed);
@@ -54,7 +51,7 @@ class Siege {
    * then while it starts, else at a random point of its work: so many answers and mails in, and a moment more.
    */
   async live(): Promise<void> {
-    this.server = new BuiltServer(this.port, this.env);
+    this.server.launch();
     if (this.random() < 0.05) {
       await delay(this.random() * 1_000);
       return this.kill();
@@ -71,8 +68,7 @@ class Siege {
 
   /** The last life: everything is asked to its end and delivered, in peace. */
   async rest(): Promise<void> {
-    this.server = new BuiltServer(this.port, this.env);
-    await this.server.ready();
+    await this.server.start();
     await this.ask(this.asked.filter((one) => !one.id));
     // Lives that ended while they started asked nothing: what is missing is asked now.
     while (this.asked.length < KILLS * PER_LIFE) await this.work(await this.register());
@@ -80,12 +76,12 @@ class Siege {
   }
 
   async end(): Promise<void> {
-    await this.server?.stop();
+    await this.server.stop();
   }
 
   /** The leases of the dead process last as long as they should and no longer; their time passes at once. */
   private async kill(): Promise<void> {
-    await this.server!.kill();
+    await this.server.kill();
     this.kills.push(Date.now());
     const leases = await this.sql.query<{ ms: number }>(
       `UPDATE deliveries d SET next_attempt_at = now()
@@ -131,9 +127,7 @@ class Siege {
   /** What was created; undefined when the answer did not come. */
   private async post(path: string, key: string | undefined, body: object, idempotencyKey?: string) {
     const headers = idempotencyKey === undefined ? undefined : { 'idempotency-key': idempotencyKey };
-    const reply = await call(`http://127.0.0.1:${this.port}/api/v1${path}`, 'POST', { key, body, headers }).catch(
-      () => undefined,
-    );
+    const reply = await call(`${this.server.url}/api/v1${path}`, 'POST', { key, body, headers }).catch(() => undefined);
     // Cut off in the middle, or asked again while the transaction of the dead process is being rolled back.
     if (!reply || reply.status === 503 || reply.status === 409) return undefined;
     assert.equal(reply.status, 201, reply.text);
@@ -178,7 +172,7 @@ async function prove(redisUrl: string | undefined): Promise<void> {
     ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
   };
   const sql = new Database(database.url, { max: 2, onError: () => undefined });
-  const siege = new Siege(seed, sink, await freePort(), env, sql);
+  const siege = new Siege(seed, sink, await ApiProcess.make(env), sql);
   try {
     while (siege.kills.length < KILLS) await siege.live();
     await siege.rest();

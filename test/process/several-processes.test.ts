@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, afterEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Database } from '#libs/database';
@@ -25,12 +28,14 @@ interface Person {
 describe('Three processes, one PostgreSQL, one Redis', { skip }, () => {
   const database = new Database(testDatabaseUrl(), { onError: () => undefined });
   const processes: ApiProcess[] = [];
+  const directory = mkdtempSync(join(tmpdir(), 'chatapi-several-'));
   let redis: RedisServer;
   afterEach(closeSockets);
   after(async () => {
     await Promise.all(processes.map((one) => one.stop()));
     await redis?.stop();
     await database.close();
+    rmSync(directory, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
   });
 
   async function ask(url: string, key: string | undefined, method: string, path: string, body?: object) {
@@ -82,7 +87,9 @@ describe('Three processes, one PostgreSQL, one Redis', { skip }, () => {
         ENCRYPTION_KEY: randomBytes(32).toString('base64'),
         WS_MAX_CONNECTIONS_PER_PRINCIPAL: `${LIMIT}`,
       };
-      processes.push(...(await Promise.all([1, 2, 3].map(() => ApiProcess.start(env)))));
+      for (const name of ['1', '2', '3'])
+        processes.push(await ApiProcess.make({ ...env, DATA_DIR: join(directory, name) }));
+      await Promise.all(processes.map((one) => one.start()));
       const urls = processes.map(({ url }) => url);
       const client = await ask(urls[0]!, undefined, 'POST', '/clients', { name: `Tenant ${randomUUID()}` });
       const person = async (): Promise<Person> => {

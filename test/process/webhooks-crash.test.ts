@@ -1,55 +1,24 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { Database } from '#libs/database';
 import { call, type Reply } from '../support/api.js';
+import { ApiProcess } from '../support/api-process.js';
 import { inParallel, until } from '../support/concurrency.js';
-import { freePort } from '../support/free-port.js';
 import { anOwnDatabase, type OwnDatabase } from '../support/own-database.js';
 import { seeded } from '../support/random.js';
 import { Receiver } from '../support/receiver.js';
 import { startRedisServer } from '../support/redis-server.js';
 
-const MAIN = resolve('dist/apps/api/src/main.js');
 /** How often a server is killed; more by hand: `CRASHES=100 TEST_TIMEOUT_S=1800 node dist/test/run.js webhooks-crash`. */
 const CRASHES = Number(process.env['CRASHES'] ?? 6);
 const SENDERS = 4;
 const RATE_LIMITS = { RATE_LIMIT_MESSAGES: 'off', RATE_LIMIT_DEFAULT: 'off', RATE_LIMIT_AUTHENTICATION: 'off' };
-
-/** One built server that can be killed and started again, on the same port and database. */
-class Killable {
-  private child: ChildProcess | undefined;
-
-  constructor(
-    readonly url: string,
-    private readonly env: Record<string, string>,
-  ) {}
-
-  async start(): Promise<void> {
-    const { PATH = '', HOME = '' } = process.env;
-    this.child = spawn(process.execPath, [MAIN], { env: { PATH, HOME, ...this.env }, stdio: 'ignore' });
-    await until('the server is ready', async () => {
-      assert.equal(this.child!.exitCode, null, 'the server ended by itself');
-      await delay(20);
-      return (await fetch(`${this.url}/health/live`).catch(() => undefined))?.status === 200;
-    });
-  }
-
-  async kill(): Promise<void> {
-    const { child } = this;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
-  }
-}
 
 /** Servers on one database, a receiver that fails now and then, and senders that never give a message up. */
 class Proof {
@@ -59,7 +28,7 @@ class Proof {
   private readonly rooms: string[] = [];
 
   constructor(
-    private readonly servers: Killable[],
+    private readonly servers: ApiProcess[],
     private readonly receiver: Receiver,
     private readonly database: Database,
     private readonly random: () => number,
@@ -189,13 +158,9 @@ describe('Webhooks while servers are killed at random', { concurrency: 2, timeou
     cleanUps.push(() => own.drop());
     const receiver = await Receiver.start();
     cleanUps.push(() => receiver.stop());
-    const servers: Killable[] = [];
+    const servers: ApiProcess[] = [];
     for (let i = 0; i < processes; i++) {
-      const port = String(await freePort());
-      const server = new Killable(`http://127.0.0.1:${port}`, {
-        PORT: port,
-        HOST: '127.0.0.1',
-        LOG_LEVEL: 'silent',
+      const server = await ApiProcess.make({
         DATABASE_URL: own.url,
         DATA_DIR: join(directory, `${name}-${i}`),
         ENCRYPTION_KEY: encryption,

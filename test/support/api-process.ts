@@ -1,61 +1,59 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { startChild, type Child } from './child.js';
 import { until } from './concurrency.js';
 import { freePort } from './free-port.js';
 
-const MAIN = resolve('dist/apps/api/src/main.js');
+/** What a process is started with; who makes the data directory removes it. */
+export type ApiEnv = Record<string, string> & { DATA_DIR: string };
 
-/** The built API in a process of its own, which can be killed and started again at the same address. */
+/** The built API as a process of its own, which can be ended and started again at the same address with the same data. */
 export class ApiProcess {
-  private child: ChildProcess | undefined;
-  private output = '';
-  private readonly directory = mkdtempSync(join(tmpdir(), 'chatapi-process-'));
+  private child: Child | undefined;
 
   private constructor(
     readonly url: string,
-    private readonly env: Record<string, string>,
+    private readonly env: ApiEnv,
   ) {}
 
-  /** Starts one on a free port. */
-  static async start(env: Record<string, string>): Promise<ApiProcess> {
+  /** One with a free port, not started yet. */
+  static async make(env: ApiEnv): Promise<ApiProcess> {
     const port = await freePort();
-    const made = new ApiProcess(`http://127.0.0.1:${port}`, { ...env, PORT: `${port}` });
-    await made.start();
-    return made;
+    return new ApiProcess(`http://127.0.0.1:${port}`, { LOG_LEVEL: 'error', ...env, PORT: `${port}` });
   }
 
+  /** Starts it, and resolves when it serves. */
   async start(): Promise<void> {
-    const { PATH = '', HOME = '' } = process.env;
-    const env = { PATH, HOME, HOST: '127.0.0.1', LOG_LEVEL: 'silent', DATA_DIR: this.directory, ...this.env };
-    const child = spawn(process.execPath, [MAIN], { env, cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child = child;
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (this.output += part));
-    await until('the process is ready', async () => {
-      assert.equal(child.exitCode, null, this.output);
+    this.launch();
+    await this.ready();
+  }
+
+  /** Starts it and leaves it to itself. */
+  launch(): void {
+    assert.equal(this.child, undefined, 'it is running');
+    this.child = startChild('apps/api/src/main.js', this.env);
+  }
+
+  /** Resolves when it serves; fails when it has ended by itself. */
+  async ready(): Promise<void> {
+    const { process, output } = this.child!;
+    await until('the process serves', async () => {
+      assert.equal(process.exitCode, null, output());
       return (await fetch(`${this.url}/health/live`).catch(() => undefined))?.status === 200;
     });
   }
 
-  /** As a crash would: nothing is said to anybody. */
+  /** Ends it as a power cut would, if it is running. */
   async kill(): Promise<void> {
-    await this.end('SIGKILL');
-  }
-
-  async stop(): Promise<void> {
-    await this.end('SIGTERM');
-    rmSync(this.directory, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
-  }
-
-  private async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const { child } = this;
     this.child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const closed = once(child, 'close');
-    child.kill(signal);
-    await closed;
+    await child?.kill();
+  }
+
+  /** Ends it in peace, if it is running; fails when it does not exit with 0. */
+  async stop(): Promise<void> {
+    const { child } = this;
+    this.child = undefined;
+    child?.process.kill('SIGTERM');
+    if (child) assert.equal(await child.exit, 0, child.output());
   }
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import type { Database } from '#libs/database';
+import type { Relayed } from '../../libs/webhooks/src/event-relay.repository.js';
 import { startApi, aTenant, type Reply, type TestApi, type TestTenant } from './api.js';
 import { until } from './concurrency.js';
 import { anOwnDatabase } from './own-database.js';
@@ -26,6 +28,20 @@ export async function aTestDelivery(tenant: TestTenant, webhookId: string): Prom
   const reply = await tenant.api.call('POST', `/webhooks/${webhookId}/test`, { key: tenant.key, body: {} });
   assert.equal(reply.status, 201, reply.text);
   return reply.body.data.id;
+}
+
+/** Facts that wait for the relay, as of changes to nothing in particular. */
+export async function someFacts(database: Database, clientId: string, amount: number): Promise<void> {
+  await database.query(
+    `INSERT INTO events (client_id, id, event, data, created_at)
+     SELECT $1, gen_random_uuid(), 'user.created', '{}', now() FROM generate_series(1, $2)`,
+    [clientId, amount],
+  );
+}
+
+/** What a pass of the relay came to, in numbers. */
+export function inNumbers({ taken, added, leased }: Relayed): { taken: number; added: number; leased: number } {
+  return { taken, added, leased: leased.length };
 }
 
 /** The application with its jobs on a database of its own, a receiver it may reach, and a tenant. */

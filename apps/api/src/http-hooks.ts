@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { Answer, ApiError, renderSuccess, unavailable } from '#libs/common';
+import { Answer, ApiError, renderSuccess, unavailable, type ErrorCode } from '#libs/common';
 import type { Health, Metrics } from '#libs/observability';
 import { rawError } from '#libs/realtime';
 import { renderedBody, type LimitFamily, type RateLimits } from '#libs/security';
@@ -14,7 +14,10 @@ export const BODY_LIMIT = 256 * 1024;
 /** Where the API lives. */
 export const API_PREFIX = '/api/v1';
 
-const REFUSED: Record<string, number> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
+const REFUSED: Record<string, [ErrorCode, string]> = {
+  HPE_HEADER_OVERFLOW: ['HEADERS_TOO_LARGE', 'The headers must not exceed 16 KiB'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['REQUEST_TIMEOUT', 'The request did not arrive in time'],
+};
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** The caller's own request id when it is usable, else a new one. */
@@ -127,7 +130,7 @@ export function refuseWhileStopping(fastify: FastifyInstance, health: Health, lo
 /** Answers what is no HTTP, or more of it than is read, or comes too slowly. */
 export function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
-  const status = REFUSED[error.code ?? ''] ?? 400;
-  if (socket.writable) socket.write(rawError({ status, code: 'BAD_REQUEST', detail: 'The request is malformed' }));
+  const refusal = REFUSED[error.code ?? ''] ?? ['BAD_REQUEST', 'The request is malformed'];
+  if (socket.writable) socket.write(rawError(...refusal));
   socket.destroy(error);
 }

@@ -96,6 +96,8 @@ export function* routeFamilies(app: INestApplication, document: OpenAPIObject): 
 function errorCodes(operation: Operation, { answer, rules }: Handler): Set<ErrorCode> {
   const codes = new Set<ErrorCode>([
     'INVALID_CREDENTIALS',
+    'REQUEST_TIMEOUT',
+    'HEADERS_TOO_LARGE',
     'RATE_LIMIT_EXCEEDED',
     'INTERNAL_ERROR',
     'SERVICE_UNAVAILABLE',

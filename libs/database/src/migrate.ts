@@ -12,6 +12,7 @@ import { LeanSends1764000800000 } from './migrations/1764000800000-lean-sends.js
 import { RelayLeases1764000900000 } from './migrations/1764000900000-relay-leases.js';
 import { FactsWithSends1764001000000 } from './migrations/1764001000000-facts-with-sends.js';
 import { LeanRelay1764001100000 } from './migrations/1764001100000-lean-relay.js';
+import { LiveMessages1764001200000 } from './migrations/1764001200000-live-messages.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -28,6 +29,7 @@ const MIGRATIONS = [
   RelayLeases1764000900000,
   FactsWithSends1764001000000,
   LeanRelay1764001100000,
+  LiveMessages1764001200000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */

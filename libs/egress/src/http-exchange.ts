@@ -90,10 +90,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 }
 
 function flat(headers: IncomingHttpHeaders): Record<string, string> {
-  const answer: Record<string, string> = {};
-  for (const name of Object.keys(headers)) {
-    const value = headers[name];
-    answer[name] = Array.isArray(value) ? value.join(', ') : (value ?? '');
-  }
-  return answer;
+  // As properties of its own, whatever their names: assigned, `__proto__` would be lost.
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
+  );
 }

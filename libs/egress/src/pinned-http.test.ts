@@ -72,7 +72,8 @@ describe('PinnedHttp', () => {
       req.on('data', (part) => (body += part));
       req.on('end', () => {
         got.push({ request: req, body });
-        res.writeHead(418, { 'x-answer': ['a', 'b'], 'retry-after': '7' }).end('short and stout');
+        const headers = ['x-answer', 'a', 'x-answer', 'b', 'retry-after', '7', '__proto__', 'p', 'constructor', 'c'];
+        res.writeHead(418, headers).end('short and stout');
       });
     });
     const { http } = await httpBy((_, type) => (type === 'A' ? ['127.0.0.1'] : []));
@@ -81,6 +82,8 @@ describe('PinnedHttp', () => {
     assert.equal(answer.status, 418);
     assert.equal(answer.body.toString(), 'short and stout');
     assert.equal(answer.headers['x-answer'], 'a, b');
+    const own = new Map(Object.entries(answer.headers));
+    assert.deepEqual([own.get('__proto__'), own.get('constructor')], ['p', 'c'], 'whatever a header is called');
     assert.equal(answer.truncated, false);
     assert.ok(answer.timeMs >= 0 && answer.timeMs < 5_000);
     assert.equal(got[0]!.request.method, 'PUT');

@@ -13,20 +13,35 @@ export const MESSAGE_COLUMNS = `x.id, x.room_id, x.seq, x.sender_id,
 /** The same as JSON: a row is rendered in half the time of json_build_object. */
 export const MESSAGE_JSON = `(SELECT row_to_json(rendered) FROM (SELECT ${MESSAGE_COLUMNS}) AS rendered)`;
 
-/** Messages with what {@link MESSAGE_JSON} needs. */
-export const MESSAGES = `messages x JOIN clients k ON k.id = x.client_id
+const SENDERS = `JOIN clients k ON k.id = x.client_id
   LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id`;
 
+/** Messages with what {@link MESSAGE_JSON} needs. */
+export const MESSAGES = `messages x ${SENDERS}`;
+
+/** The two ends of messages_room_seq_key: the first is what pages read, the second is what they leave aside. */
+const LIVE = 'y.deleted_at IS NULL';
+const DELETED = '(y.deleted_at IS NULL) IS FALSE';
+
+/** The same, deleted ones among them: two index ranges, each in the order of seq, that PostgreSQL merges. */
+export function messagesWithDeleted(order: 'asc' | 'desc'): string {
+  return `(
+  (SELECT y.* FROM messages y WHERE ${LIVE} ORDER BY y.seq ${order})
+  UNION ALL
+  (SELECT y.* FROM messages y WHERE ${DELETED} ORDER BY y.seq ${order})
+) x ${SENDERS}`;
+}
+
 /**
- * The same, with the order of the latest change as `position`: two index ranges, each in order, that PostgreSQL merges:
- * rows unchanged since creation by messages_room_seq_key and changed ones by messages_changed_idx.
+ * The same, with the order of the latest change as `position`: two index ranges as well, rows unchanged since creation by
+ * messages_room_seq_key and changed ones by messages_changed_idx. What is unchanged is not deleted.
  */
 export function messagesByChange(order: 'asc' | 'desc'): string {
   return `(
-  (SELECT y.*, y.seq AS position FROM messages y WHERE y.change_seq = y.seq ORDER BY y.seq ${order})
+  (SELECT y.*, y.seq AS position FROM messages y WHERE ${LIVE} AND y.change_seq = y.seq ORDER BY y.seq ${order})
   UNION ALL
   (SELECT y.*, y.change_seq FROM messages y WHERE y.change_seq <> y.seq ORDER BY y.change_seq ${order})
-) x JOIN clients k ON k.id = x.client_id LEFT JOIN users u ON u.client_id = x.client_id AND u.id = x.sender_id`;
+) x ${SENDERS}`;
 }
 
 // Looked up for each: a join may be planned as all users of the tenant for each member.
@@ -35,12 +50,12 @@ const NAME_OF_MEMBER = `(SELECT coalesce(u.full_name, u.username, 'Deleted user'
 
 /**
  * Changes of a room after $3, at most $4 in order: messages and memberships as they are now. Two index ranges, rows
- * unchanged since creation by messages_room_seq_key and changed ones by messages_changed_idx.
+ * unchanged since creation, and so not deleted, by messages_room_seq_key and changed ones by messages_changed_idx.
  */
 export const CHANGES_SQL = `
 WITH changed AS (
   (SELECT x.id, x.change_seq FROM messages x WHERE x.client_id = $1 AND x.room_id = $2 AND x.seq > $3 AND x.change_seq = x.seq
-   ORDER BY x.seq LIMIT $4)
+     AND x.deleted_at IS NULL ORDER BY x.seq LIMIT $4)
   UNION ALL
   (SELECT x.id, x.change_seq FROM messages x WHERE x.client_id = $1 AND x.room_id = $2 AND x.change_seq > $3
      AND x.change_seq <> x.seq ORDER BY x.change_seq LIMIT $4)

@@ -2,7 +2,7 @@ import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 
 /** A message. `change_seq` is the room's seq at its latest change. */
 @Entity('messages')
-@Index('messages_room_seq_key', ['clientId', 'roomId', 'seq'], { unique: true })
+@Index('messages_room_seq_key', { synchronize: false })
 @Index('messages_changed_idx', { synchronize: false })
 @Index('messages_reply_idx', { synchronize: false })
 @Index('messages_client_message_key', { synchronize: false })

@@ -16,7 +16,7 @@ import {
 } from '#libs/database';
 import type { ChangeFrameDto, MessageDto, MessageListQueryDto, MessageUpdateDto } from './message.dto.js';
 import { batchStatement, sendOutcomes, type MessageSend, type SendOutcome } from './message-sends.js';
-import { CHANGES_SQL, MESSAGE_JSON, MESSAGES, messagesByChange } from './message-sql.js';
+import { CHANGES_SQL, MESSAGE_JSON, MESSAGES, messagesByChange, messagesWithDeleted } from './message-sql.js';
 import { renderMessage } from './room-page.js';
 import { RoomPages } from './room-pages.js';
 
@@ -86,7 +86,7 @@ export class MessagesRepository {
     const filtered = addFilters(where, query);
     const spec: ListSpec = {
       select: `${MESSAGE_JSON}::text AS json`,
-      from: query.room_id !== undefined && query.sort === 'updated_at' ? messagesByChange(query.order!) : MESSAGES,
+      from: query.room_id === undefined ? MESSAGES : messagesOfRoom(query),
       where,
       sorts: query.room_id === undefined ? ALL_SORTS : ROOM_SORTS,
       id: 'x.id',
@@ -226,6 +226,12 @@ export class MessagesRepository {
     );
     return row!.n;
   }
+}
+
+/** Where a room's messages come from in the order asked for. */
+function messagesOfRoom({ sort, order, include_deleted }: MessageListQueryDto): string {
+  if (sort === 'updated_at') return messagesByChange(order!);
+  return include_deleted ? messagesWithDeleted(order!) : MESSAGES;
 }
 
 /** Adds what narrows the list; false when nothing does, so that counters know the total. */

@@ -22,7 +22,6 @@ export type Credential = { key: string } | { ticket: string };
 
 /** Why a handshake is refused before there is a connection. */
 export interface Refusal {
-  status: 400 | 403;
   code: ErrorCode;
   detail: string;
 }
@@ -61,14 +60,13 @@ export class Doorkeeper {
     const { searchParams } = urlOf(request);
     if (KEY_PARAMETERS.some((name) => searchParams.has(name))) {
       return {
-        status: 400,
         code: 'BAD_REQUEST',
         detail: 'A key never goes into a URL: use the Authorization header, a first frame or a ticket',
       };
     }
     const { origin } = request.headers;
     if (origin === undefined || this.isAllowed(origin, request.headers.host)) return undefined;
-    return { status: 403, code: 'INSUFFICIENT_PERMISSIONS', detail: 'This origin is not allowed (CORS_ORIGINS)' };
+    return { code: 'INSUFFICIENT_PERMISSIONS', detail: 'This origin is not allowed (CORS_ORIGINS)' };
   }
 
   /** Only browsers send an origin. Without CORS_ORIGINS pages of the server's own origin may connect, as with REST. */

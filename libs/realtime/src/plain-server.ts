@@ -57,10 +57,10 @@ export class PlainServer {
     if (pathname.startsWith(`${SOCKETIO_PATH}/`)) return;
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') return serveAsItIs(http, request, socket, head);
     socket.on('error', ignore);
-    if (pathname.replace(/\/$/, '') !== OPEN_PATH) return refuse(socket, 404, 'RESOURCE_NOT_FOUND', 'No such route');
-    if (this.health.stopping) return refuse(socket, 503, 'SERVICE_UNAVAILABLE', 'The server is shutting down');
+    if (pathname.replace(/\/$/, '') !== OPEN_PATH) return refuse(socket, 'RESOURCE_NOT_FOUND', 'No such route');
+    if (this.health.stopping) return refuse(socket, 'SERVICE_UNAVAILABLE', 'The server is shutting down');
     const refusal = this.doorkeeper.refusalOf(request);
-    if (refusal) return refuse(socket, refusal.status, refusal.code, refusal.detail);
+    if (refusal) return refuse(socket, refusal.code, refusal.detail);
     this.server.handleUpgrade(request, socket, head, (accepted) => {
       this.greet(accepted as ServerSocket, socket as Socket, request);
     });
@@ -152,8 +152,8 @@ function dismiss(socket: ServerSocket, error: ApiError): void {
 }
 
 /** An HTTP answer instead of the upgrade. */
-function refuse(socket: Duplex, status: number, code: ErrorCode, detail: string): void {
-  socket.end(rawError({ status, code, detail }));
+function refuse(socket: Duplex, code: ErrorCode, detail: string): void {
+  socket.end(rawError(code, detail));
 }
 
 /** One that offers another protocol, as some clients offer HTTP/2, is a request like any other: it goes in again without. */

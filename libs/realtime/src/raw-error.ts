@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
-import type { ErrorBody, ErrorCode } from '#libs/common';
+import { ERROR_STATUS, type ErrorBody, type ErrorCode } from '#libs/common';
 
 /** An error as a whole HTTP answer that ends the connection, for where there is a socket and no response to write. */
-export function rawError(error: { status: number; code: ErrorCode; detail: string }): string {
-  const { status, code, detail } = error;
+export function rawError(code: ErrorCode, detail: string): string {
+  const status = ERROR_STATUS[code];
   const answer: ErrorBody = {
     detail,
     error_code: code,

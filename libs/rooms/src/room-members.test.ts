@@ -5,6 +5,7 @@ import { Database, type Tx } from '#libs/database';
 import { EventLog } from '#libs/events';
 import { Hub, type RoomChange } from '#libs/realtime';
 import { anOwnDatabase, type OwnDatabase } from '../../../test/support/own-database.js';
+import { rowsRead } from '../../../test/support/rows-read.js';
 import { RoomMemberListQueryDto } from './room-member.dto.js';
 import { RoomMembersRepository } from './room-members.repository.js';
 import { RoomMemberships } from './room-memberships.js';
@@ -59,15 +60,6 @@ async function anOwner(database: Database, rooms: number): Promise<{ client: str
   return { client, owner, admin };
 }
 
-/** Rows of users and memberships that this session has read lately. */
-async function rowsRead(tx: Tx): Promise<number> {
-  const [row] = await tx.query<{ n: number }>(
-    `SELECT sum(idx_tup_fetch + seq_tup_read)::integer AS n FROM pg_stat_xact_user_tables
-     WHERE relname IN ('users', 'room_members')`,
-  );
-  return row!.n;
-}
-
 describe('The members of a room', () => {
   let own: OwnDatabase;
   let database: Database;
@@ -89,9 +81,10 @@ describe('The members of a room', () => {
     const { client, room } = await aBigRoom(database, members);
     const query = Object.assign(new RoomMemberListQueryDto(), { page: 1, size: 20, sort: 'created_at', order: 'desc' });
     await database.run(async (tx) => {
+      const before = await rowsRead(tx, 'users', 'room_members');
       const page = await new RoomMembersRepository(tx as unknown as Database).list(client, room, query);
       assert.deepEqual([page.data.length, page.pagination.total], [20, members]);
-      const read = await rowsRead(tx);
+      const read = (await rowsRead(tx, 'users', 'room_members')) - before;
       assert.ok(read < members * 10, `${read} rows for a page of ${members} members`);
     });
   });
@@ -107,12 +100,12 @@ describe('The members of a room', () => {
       const { client, owner, admin } = await anOwner(database, rooms);
       const read = await database.run(async (tx) => {
         let count = 0;
-        const before = await rowsRead(tx);
+        const before = await rowsRead(tx, 'users', 'room_members');
         const counting: Tx = { ...tx, query: (...asked) => (count++, tx.query(...asked)) };
         const roomIds = await repository.lockRoomsOf(counting, client, owner);
         await memberships.end(counting, client, owner, roomIds, 'deleted');
         statements.push(count);
-        return (await rowsRead(tx)) - before;
+        return (await rowsRead(tx, 'users', 'room_members')) - before;
       });
       assert.ok(read < rooms * 30, `${read} rows for ${rooms} rooms`);
       const states = await database.query(

@@ -6,9 +6,10 @@ export const MAX_CUSTOM_HEADERS = 20;
 const MAX_NAME = 100;
 const MAX_VALUE = 1_000;
 
+// A token of RFC 9110.
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-// Visible ASCII with single spaces and tabs inside: nothing that could end the line and begin another header.
-const VALUE = /^[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?$/;
+// Visible ASCII with spaces inside, and no control character: nothing that could end the line and begin another header.
+const VALUE = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/;
 const RESERVED = new Set([
   'host',
   'connection',
@@ -29,6 +30,11 @@ export function isReservedHeader(name: string): boolean {
   return RESERVED.has(lower) || RESERVED_FAMILIES.some((family) => lower.startsWith(family));
 }
 
+/** What every object has, and what receivers that keep headers in a plain object would mistake a header for. */
+function isInherited(name: string): boolean {
+  return name in {} || name.toLowerCase() in {};
+}
+
 function headersFault(value: unknown): string | undefined {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return 'must be an object of header values';
   const entries = Object.entries(value);
@@ -36,7 +42,7 @@ function headersFault(value: unknown): string | undefined {
   const seen = new Set<string>();
   for (const [name, text] of entries) {
     if (name.length > MAX_NAME || !NAME.test(name)) return `must hold header names of 1 to ${MAX_NAME} characters`;
-    if (isReservedHeader(name)) return `must not set ${name.toLowerCase()}`;
+    if (isReservedHeader(name) || isInherited(name)) return `must not set ${name.toLowerCase()}`;
     if (seen.has(name.toLowerCase())) return `must not set ${name.toLowerCase()} twice`;
     seen.add(name.toLowerCase());
     if (typeof text !== 'string' || text.length > MAX_VALUE || !VALUE.test(text)) {
@@ -51,7 +57,8 @@ export function CustomHeaders(): PropertyDecorator {
   const check: FieldCheck = headersFault;
   return Field('customHeaders', check, {
     type: 'object',
-    additionalProperties: { type: 'string', minLength: 1, maxLength: MAX_VALUE },
+    propertyNames: { type: 'string', maxLength: MAX_NAME, pattern: NAME.source },
+    additionalProperties: { type: 'string', minLength: 1, maxLength: MAX_VALUE, pattern: VALUE.source },
     maxProperties: MAX_CUSTOM_HEADERS,
     example: { 'X-Environment': 'staging' },
   } as ApiPropertyOptions);

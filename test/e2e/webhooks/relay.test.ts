@@ -4,12 +4,11 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Database } from '#libs/database';
 import { EventLog } from '#libs/events';
-import type { LeaseTerms } from '#libs/jobs';
-import { EventRelayRepository, type Relayed } from '../../../libs/webhooks/src/event-relay.repository.js';
+import { EventRelayRepository } from '../../../libs/webhooks/src/event-relay.repository.js';
 import { aRoom, aTenant, aUser, startApi, type TestApi, type TestTenant } from '../../support/api.js';
 import { inParallel } from '../../support/concurrency.js';
 import { anOwnDatabase, type OwnDatabase } from '../../support/own-database.js';
-import { aWebhook } from '../../support/webhooks.js';
+import { aWebhook, inNumbers, someFacts } from '../../support/webhooks.js';
 
 describe('The relay', () => {
   let own: OwnDatabase;
@@ -140,21 +139,12 @@ describe('The relay', () => {
     assert.equal((await relay.relay()).taken, 2);
   });
 
-  /** Facts of a tenant, as of changes to nothing in particular. */
-  const facts = (clientId: string, amount: number): Promise<unknown> =>
-    api.database.query(
-      `INSERT INTO events (client_id, id, event, data, created_at)
-       SELECT $1, gen_random_uuid(), 'user.created', '{}', now() FROM generate_series(1, $2)`,
-      [clientId, amount],
-    );
-  const counts = ({ taken, added, leased }: Relayed) => ({ taken, added, leased: leased.length });
-
   it('gives each tenant its share of a pass, so that a flood of one does not hold up another', async () => {
     const relay = new EventRelayRepository(api.database);
     const [loud, quiet] = [await aTenant(api), await aTenant(api)];
     for (const one of [loud, quiet]) await aWebhook(one, { events: ['user.created'] });
-    await facts(loud.id, 500);
-    await facts(quiet.id, 2);
+    await someFacts(api.database, loud.id, 500);
+    await someFacts(api.database, quiet.id, 2);
     const first = await relay.relay(10);
     assert.equal(first.taken, 7, 'half of the pass, and the two');
     assert.ok(first.more);
@@ -168,156 +158,6 @@ describe('The relay', () => {
     assert.equal(row!.n, 500);
   });
 
-  describe('with room for deliveries', () => {
-    const relay = () => new EventRelayRepository(api.database);
-    const terms = (fields: Partial<LeaseTerms> = {}) => ({
-      room: 100,
-      tenantLimit: 100,
-      leaseMarginMs: 10_000,
-      busy: new Map<string, number>(),
-      ended: [],
-      own: [],
-      ahead: new Map<string, number>(),
-      laneConcurrency: 3,
-      timeoutMs: 15_000,
-      ...fields,
-    });
-    const stages = (clientId: string) =>
-      api.database.query<{ stage: string; status: string; n: number }>(
-        `SELECT stage, status, count(*) AS n FROM deliveries WHERE client_id = $1 GROUP BY 1, 2 ORDER BY 1`,
-        [clientId],
-      );
-
-    it('leases as many of a lane as may be attempted at once, and leaves the rest to claims', async () => {
-      const one = await aTenant(api);
-      await aWebhook(one, { events: ['user.created'] });
-      await facts(one.id, 5);
-      const pass = await relay().relay(100, undefined, terms());
-      assert.deepEqual(counts(pass), { taken: 5, added: 5, leased: 3 });
-      assert.deepEqual(await stages(one.id), [
-        { stage: 'leased', status: 'processing', n: 3 },
-        { stage: 'ready', status: 'pending', n: 2 },
-      ]);
-      for (const { leaseUntil, createdAt, attempt, step } of pass.leased) {
-        assert.equal(leaseUntil.getTime() - createdAt.getTime(), 25_000);
-        assert.deepEqual([attempt, step], [1, 1]);
-      }
-      await facts(one.id, 1);
-      const own = pass.leased.map(({ id }) => id);
-      const behind = await relay().relay(100, undefined, { ...terms({ own }), laneConcurrency: 50 });
-      assert.deepEqual(counts(behind), { taken: 1, added: 1, leased: 0 }, 'others wait there already');
-    });
-
-    it('leases ahead of a fast lane only while no other process has leases there', async () => {
-      const one = await aTenant(api);
-      const webhook = await aWebhook(one, { events: ['user.created'] });
-      const ahead = new Map([[`${one.id} ${webhook.id}`, 20]]);
-      await facts(one.id, 8);
-      const first = await relay().relay(100, undefined, terms({ ahead }));
-      assert.equal(first.leased.length, 8);
-      await facts(one.id, 8);
-      assert.equal((await relay().relay(100, undefined, terms({ ahead }))).leased.length, 0, 'as another process');
-      await api.database.query(`DELETE FROM deliveries WHERE stage = 'ready' AND client_id = $1`, [one.id]);
-      await facts(one.id, 20);
-      const own = first.leased.map(({ id }) => id);
-      assert.equal((await relay().relay(100, undefined, terms({ ahead, own }))).leased.length, 12);
-    });
-
-    it('keeps to the room of the process and of the tenant, and leases nothing that must keep an order', async () => {
-      const [one, two, ordered] = [await aTenant(api), await aTenant(api), await aTenant(api)];
-      for (const each of [one, two]) await aWebhook(each, { events: ['user.created'] });
-      await facts(one.id, 3);
-      await facts(two.id, 3);
-      const busy = new Map([[one.id, 99]]);
-      const pass = await relay().relay(100, undefined, terms({ room: 3, busy }));
-      const leasedOf = (id: string) => pass.leased.filter(({ clientId }) => clientId === id).length;
-      assert.deepEqual([leasedOf(one.id), leasedOf(two.id)], [1, 2]);
-      await aWebhook(ordered, { events: ['room.*'], ordered: true });
-      const room = await aRoom(ordered, await aUser(ordered));
-      while ((await relay().relay()).taken > 0);
-      await api.database.query(
-        `INSERT INTO events (client_id, id, event, room_id, data, created_at)
-         VALUES ($1, gen_random_uuid(), 'room.updated', $2, '{}', now())`,
-        [ordered.id, room],
-      );
-      assert.deepEqual(counts(await relay().relay(100, undefined, terms())), { taken: 1, added: 1, leased: 0 });
-    });
-  });
-
-  /** Rows that a statement reads. */
-  const rowsReadOn = async (database: Database, sql: string, params: unknown[]): Promise<number> => {
-    const [row] = await database.run(async (tx) => {
-      await tx.query(sql, params);
-      return tx.query<{ n: number }>('SELECT sum(idx_tup_fetch + seq_tup_read) AS n FROM pg_stat_xact_user_tables');
-    });
-    return Number(row!.n);
-  };
-
-  /** The same on a session that plans anew. */
-  const rowsRead = async (sql: string, params: unknown[]): Promise<number> => {
-    const database = new Database(own.url, { max: 1 });
-    try {
-      return await rowsReadOn(database, sql, params);
-    } finally {
-      await database.close();
-    }
-  };
-
-  it('reads no more rows for a pass with thousands waiting than with a few', async () => {
-    while ((await new EventRelayRepository(api.database).relay()).taken > 0);
-    const one = await aTenant(api);
-    await aWebhook(one, { events: ['user.created'] });
-    const pass = () =>
-      rowsRead(
-        `SELECT relay_events('webhook.event', 50, $1, 100, 100, 10, 25000, '{}', '{}', '{}', '{}', '{}', '{}')`,
-        ['00000000-0000-0000-0000-000000000000'],
-      );
-    await facts(one.id, 50);
-    const few = await pass();
-    for (const waiting of [3_000, 30_000]) {
-      await facts(one.id, waiting);
-      const many = await pass();
-      assert.ok(many < few * 2, `${many} rows for ${waiting}, ${few} for 50`);
-    }
-    await api.database.query('DELETE FROM events WHERE client_id = $1', [one.id]);
-  });
-
-  it('costs a send to a subscribed tenant no more rows with thousands of messages than with a few', async () => {
-    const one = await aTenant(api);
-    await aWebhook(one, { events: ['message.created'] });
-    const owner = await aUser(one);
-    const room = await aRoom(one, owner);
-    // The session of a message writer: its plans are as old as it is.
-    const kept = new Database(own.url, { max: 1 });
-    const log = async (read: (sql: string, params: unknown[]) => Promise<number>): Promise<number> => {
-      const stored = 'SELECT id FROM messages WHERE client_id = $1 ORDER BY id LIMIT 20';
-      const ids = (await api.database.query<{ id: string }>(stored, [one.id])).map(({ id }) => id);
-      await api.database.query('DELETE FROM events WHERE client_id = $1', [one.id]);
-      return read(`SELECT log_sends(ARRAY[$1]::uuid[], $2, '{}')`, [one.id, ids]);
-    };
-    const onKept = (sql: string, params: unknown[]) => rowsReadOn(kept, sql, params);
-    const fill = (amount: number) =>
-      api.database.query(
-        `INSERT INTO messages (client_id, id, room_id, seq, change_seq, sender_id, content, message_type, meta, created_at, updated_at)
-         SELECT $1, gen_random_uuid(), $2, n, n, $3, 'Hello', 'text', '{}', now(), now()
-         FROM generate_series((SELECT coalesce(max(seq), 0) + 1 FROM messages WHERE room_id = $2), $4) AS n`,
-        [one.id, room, owner.id, amount],
-      );
-    await fill(20);
-    let few = 0;
-    // Often enough for PostgreSQL to plan once for all.
-    for (let i = 0; i < 8; i++) few = await log(onKept);
-    for (const amount of [3_000, 30_000]) {
-      await fill(amount);
-      for (const read of [rowsRead, onKept]) {
-        const many = await log(read);
-        assert.ok(many < few * 2, `${many} rows for ${amount}, ${few} for 20`);
-      }
-    }
-    await kept.close();
-    await api.database.query('DELETE FROM events WHERE client_id = $1', [one.id]);
-  });
-
   it('marks what nobody hears of, so that it does not come up again', async () => {
     const stranger = await aTenant(api);
     await api.database.query(
@@ -325,8 +165,8 @@ describe('The relay', () => {
       [stranger.id, randomUUID()],
     );
     const relay = new EventRelayRepository(api.database);
-    assert.deepEqual(counts(await relay.relay()), { taken: 1, added: 0, leased: 0 });
-    assert.deepEqual(counts(await relay.relay()), { taken: 0, added: 0, leased: 0 });
+    assert.deepEqual(inNumbers(await relay.relay()), { taken: 1, added: 0, leased: 0 });
+    assert.deepEqual(inNumbers(await relay.relay()), { taken: 0, added: 0, leased: 0 });
   });
 
   it('forgets after 30 days what has ended, and nothing else', async () => {
