@@ -10,3 +10,4 @@ export * from './dto-validator.js';
 export * from './dto.pipe.js';
 export * from './list-query.dto.js';
 export * from './responses.js';
+export * from './turnstile.js';

@@ -5,6 +5,5 @@ export * from './list.js';
 export * from './migrate.js';
 export * from './pg-listener.js';
 export * from './postgres-errors.js';
-export * from './turnstiles.js';
 export type { NamedStatement, TextRow } from './text-query.js';
 export * from './embedded/index.js';

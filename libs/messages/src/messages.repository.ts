@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { JsonPage } from '#libs/common';
+import { JsonPage, Turnstiles } from '#libs/common';
 import {
   addDateRange,
   Conditions,
@@ -10,7 +10,6 @@ import {
   writeCursor,
   type ListSpec,
   type SortColumn,
-  Turnstiles,
   type Sql,
   type Tx,
 } from '#libs/database';

@@ -3,10 +3,10 @@
  * parameters (`n`), and a page without messages is one row of nulls. A room that is not there has no row. `total` is null
  * for a user who is no member, and nothing is read for them. For each page: $1 client, $2 room, $3 user or null, $4 the seq
  * before (or, ascending, after) which it begins, $5 how many messages it skips. The limit is part of the text, so that the
- * planner knows it. Uses messages_room_seq_key, where what was deleted lies apart; everything else is looked up by primary key, and asks no more than that:
- * with `left_at IS NULL` in its condition the membership would be looked for among all of the user's rooms. A room is
- * there when its counters are. Timestamps are seconds, the cheapest to write and read; `updated` is null where it is
- * `created`. Rows come in no order that SQL would promise.
+ * planner knows it. Uses messages_room_seq_key, where what was deleted lies apart; everything else is looked up by
+ * primary key, and asks no more than that: with `left_at IS NULL` in its condition the membership would be looked for
+ * among all of the user's rooms. A room is there when its counters are. Timestamps are seconds, the cheapest to write and
+ * read; `updated` is null where it is `created`. Rows come in no order that SQL would promise.
  */
 export function roomPagesSql(order: 'asc' | 'desc', limit: number): string {
   const allowed = 'i.user_id IS NULL OR m.user_id IS NOT NULL AND m.left_at IS NULL';

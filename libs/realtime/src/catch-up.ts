@@ -71,12 +71,15 @@ export class CatchUp {
   async lookAtAll(): Promise<void> {
     if (this.looking) return void (this.lookAgain = true);
     this.looking = true;
-    do {
-      this.lookAgain = false;
-      this.lookedAt = performance.now();
-      await this.compare([...this.rooms()]);
-    } while (this.lookAgain);
-    this.looking = false;
+    try {
+      do {
+        this.lookAgain = false;
+        this.lookedAt = performance.now();
+        await this.compare([...this.rooms()]);
+      } while (this.lookAgain);
+    } finally {
+      this.looking = false;
+    }
   }
 
   private tick(): void {

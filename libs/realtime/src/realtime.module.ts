@@ -27,7 +27,7 @@ import { Sources } from './sources.js';
 import { Subscriptions } from './subscriptions.js';
 import { Tickets } from './tickets.js';
 import { Timings } from './timings.js';
-import { Turnstile } from './turnstile.js';
+import { ReadTurnstile } from './read-turnstile.js';
 import { Typing } from './typing.js';
 import { WebsocketController } from './websocket.controller.js';
 
@@ -44,7 +44,7 @@ const state = {
     redisUrl ? new RedisState(redisUrl, sockets, timings) : new LocalState(sockets),
 };
 
-const CORE = [Connections, Channels, CatchUp, Outbox, RealtimeMetrics, Sources, Subscriptions, Timings, Turnstile];
+const CORE = [Connections, Channels, CatchUp, Outbox, RealtimeMetrics, Sources, Subscriptions, Timings, ReadTurnstile];
 const PEOPLE = [Presence, Typing, Reception, Exchange];
 const SERVERS = [Authority, Commands, Doorkeeper, Entrance, PlainServer, SocketIoServer, SocketServer, Tickets];
 

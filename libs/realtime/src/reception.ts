@@ -10,7 +10,7 @@ import { Presence } from './presence.js';
 import { SHARED_STATE, type SharedState } from './shared-state.js';
 import { Sources, type MemberRoom } from './sources.js';
 import { Subscriptions } from './subscriptions.js';
-import { Turnstile } from './turnstile.js';
+import { ReadTurnstile } from './read-turnstile.js';
 
 const UNREACHABLE: Closing = {
   code: CLOSE.goingAway,
@@ -29,7 +29,7 @@ export class Reception {
     private readonly subscriptions: Subscriptions,
     private readonly presence: Presence,
     private readonly sources: Sources,
-    private readonly turnstile: Turnstile,
+    private readonly turnstile: ReadTurnstile,
   ) {}
 
   /** Takes a place within the limits; throws when there is none. */

@@ -9,7 +9,7 @@ import { resyncFrame } from './frames.js';
 import { RealtimeMetrics } from './realtime-metrics.js';
 import type { Joining, RoomChannel } from './room-channel.js';
 import { Sources, type MemberRoom } from './sources.js';
-import { Turnstile } from './turnstile.js';
+import { ReadTurnstile } from './read-turnstile.js';
 
 /** What a subscription is answered with; `live` is called once the answer has been handed to the connection. */
 export interface Subscribed {
@@ -24,7 +24,7 @@ export class Subscriptions {
     private readonly channels: Channels,
     private readonly sources: Sources,
     private readonly metrics: RealtimeMetrics,
-    private readonly turnstile: Turnstile,
+    private readonly turnstile: ReadTurnstile,
   ) {}
 
   /**

@@ -139,7 +139,7 @@ export class AdmissionGuard implements CanActivate {
       if (refusal) throw refusal;
       return true;
     }
-    // What a key may not do is counted like everything else: or it could be asked for without end.
+    // What a key may not do is counted like everything else, and refused as that whatever the count.
     const rate = this.limits.count(rules.family, call.principal.id);
     return rate instanceof Promise
       ? rate.then((counted) => within(call, counted, refusal))

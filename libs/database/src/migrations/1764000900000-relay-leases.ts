@@ -1,6 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { LOG_SENDS } from './1764000100000-store-messages.js';
 import { CLAIM_AHEAD } from './1764000700000-delivery-ahead.js';
+import { replacing } from './replacing.js';
 
 // See the migration of the first claim.
 const tenantOf = (row: string): string => `nullif(${row}client_id, '00000000-0000-0000-0000-000000000000')`;
@@ -166,12 +167,6 @@ const STORED_BY_KEY = `
   WHERE k.id = ANY (p_client)
     AND EXISTS (SELECT 1 FROM webhook_endpoints w
       WHERE w.client_id = k.id AND w.is_active AND w.events && ARRAY['message.created', 'message.*', '*'])`;
-
-/** The function again, with a part of it changed. */
-export function replacing(create: string, part: string, by: string): string {
-  if (!create.includes(part)) throw new Error('There is no such part to replace');
-  return create.replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION').replace(part, () => by);
-}
 
 /** The relay of facts, whose deliveries are leased to who relays them as far as it has room. */
 export class RelayLeases1764000900000 implements MigrationInterface {

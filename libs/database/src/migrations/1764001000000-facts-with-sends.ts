@@ -1,5 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { time } from './1764000100000-store-messages.js';
 import { STORE_MESSAGE, STORE_MESSAGES } from './1764000800000-lean-sends.js';
+import { replacing } from './replacing.js';
 
 /** The columns of a message's fact, as `log_sends` reads them back; a message just stored has not been changed yet. */
 const fact = (
@@ -10,8 +12,6 @@ const fact = (
       ${from('type')} AS message_type, ${from('meta')}::jsonb AS meta, ${from('reply')} AS reply_to,
       ${from('client_message_id')} AS client_message_id, false AS is_edited, NULL::text AS edited_at, NULL::text AS edit_reason,
       false AS is_deleted, NULL::text AS deleted_at, ${at} AS created_at, ${at} AS updated_at`;
-
-const time = (value: string): string => `to_char(${value} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 const ENDS_ONE = `
     PERFORM log_sends(ARRAY[p_client], ARRAY[p_id], CASE WHEN room_active THEN '{}' ELSE ARRAY[p_room] END);`;
@@ -54,26 +54,22 @@ const LOGGED = `, logged AS (
   )
   SELECT n.outcome, `;
 
-const STATEMENT = /  RETURN QUERY\n  WITH judged AS [^;]*;\n/;
-function replacing(text: string, part: string | RegExp, by: (part: string) => string): string {
-  const changed = text.replace(part, by);
-  if (changed === text) throw new Error('There is no such part to replace');
-  return changed;
-}
+/** The statement of store_messages. */
+const PLAIN = /  RETURN QUERY\n  WITH judged AS [^;]*;\n/.exec(STORE_MESSAGES)![0];
 
 // The fact of a send is written from what the send has at hand, by a plan that is kept: reading the messages back by a
 // statement planned each time took half a millisecond per call. Two statements for many sends, so that those nobody
 // subscribes to do not make ready what they have no use for. Where a send wakes a room, the room's fact comes first and
 // tells of the room after the send: log_sends still reads those back.
 const UP =
-  replacing(STORE_MESSAGE, ENDS_ONE, () => LOGS_ONE) +
+  replacing(STORE_MESSAGE, ENDS_ONE, LOGS_ONE) +
   replacing(
     STORE_MESSAGES,
-    STATEMENT,
-    (plain) => `  IF told IS NOT NULL AND quiet IS NULL THEN
-${replacing(plain, '\n  SELECT n.outcome, ', () => LOGGED)}    RETURN;
+    PLAIN,
+    `  IF told IS NOT NULL AND quiet IS NULL THEN
+${replacing(PLAIN, '\n  SELECT n.outcome, ', LOGGED)}    RETURN;
   END IF;
-${plain}`,
+${PLAIN}`,
   );
 
 /** Facts of sends are written with the sends. */

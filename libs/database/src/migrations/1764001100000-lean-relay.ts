@@ -1,5 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { RELAY, replacing } from './1764000900000-relay-leases.js';
+import { RELAY } from './1764000900000-relay-leases.js';
+import { replacing } from './replacing.js';
 
 // A plan that is kept must be right for every number of facts, and each of these could be turned round: OFFSET 0 keeps a
 // look-up by key what it is. What is waiting was compared with each of ours, too, where a hash does.

@@ -2,7 +2,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * What was deleted lies apart in the index of a room's messages, so that a page meets none of it, however much there is.
- * As one index of all messages: the foreign key to the room looks through it, and a send pays for no other.
+ * As one index of all messages: the foreign key to the room looks through it, and a send pays for no other. It keeps a
+ * seq unique within each part only; that none is given twice is the doing of the room's counter and its lock.
  */
 export class LiveMessages1764001200000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
