@@ -13,6 +13,7 @@ import { RelayLeases1764000900000 } from './migrations/1764000900000-relay-lease
 import { FactsWithSends1764001000000 } from './migrations/1764001000000-facts-with-sends.js';
 import { LeanRelay1764001100000 } from './migrations/1764001100000-lean-relay.js';
 import { LiveMessages1764001200000 } from './migrations/1764001200000-live-messages.js';
+import { QueueByPlace1764001300000 } from './migrations/1764001300000-queue-by-place.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -30,6 +31,7 @@ const MIGRATIONS = [
   FactsWithSends1764001000000,
   LeanRelay1764001100000,
   LiveMessages1764001200000,
+  QueueByPlace1764001300000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */

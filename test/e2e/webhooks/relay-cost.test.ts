@@ -55,7 +55,9 @@ describe('What relaying and logging facts costs', () => {
     while ((await new EventRelayRepository(api.database).relay()).taken > 0);
     const one = await aTenant(api);
     await aWebhook(one, { events: ['user.created'] });
-    for (const read of sessions) {
+    for (const [index, read] of sessions.entries()) {
+      // What the planner may have seen last.
+      if (index > 0) await api.database.query('ANALYZE events, deliveries, webhook_endpoints');
       const pass = () =>
         read(`SELECT relay_events('webhook.event', 50, $1, 100, 100, 10, 25000, '{}', '{}', '{}', '{}', '{}', '{}')`, [
           '00000000-0000-0000-0000-000000000000',

@@ -188,7 +188,7 @@ END $$;
 
 // A function, for its settings: a plan that was made while the table was small would read all of it later.
 // The lease decides, so an attempt is written only where its delivery was.
-const RECORD = `
+export const RECORD = `
 CREATE FUNCTION record_attempts(
   p_clients uuid[], p_ids uuid[], p_leases timestamptz[], p_statuses text[], p_counted boolean[], p_next_in_ms bigint[],
   p_error_codes text[], p_errors text[], p_attempts integer[], p_results text[], p_providers text[],

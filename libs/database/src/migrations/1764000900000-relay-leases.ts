@@ -153,6 +153,9 @@ const BY_KEY = `
       ) AS locked
       WHERE locked.stage = 'ready'`;
 
+/** The claim, whose rows are looked up by key. */
+export const CLAIM_BY_KEY = replacing(CLAIM_AHEAD, JOINED, BY_KEY);
+
 // The same trap: with both arrays to choose from, the plan may read all messages of the tenant.
 const STORED = `
   FROM messages x JOIN clients k ON k.id = x.client_id
@@ -173,7 +176,7 @@ export class RelayLeases1764000900000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(INDEX);
     await runner.query(RELAY);
-    await runner.query(replacing(CLAIM_AHEAD, JOINED, BY_KEY));
+    await runner.query(CLAIM_BY_KEY);
     await runner.query(replacing(LOG_SENDS, STORED, STORED_BY_KEY));
     // Planned each time: a plan that a session made on small tables would read all messages of the tenant later.
     await runner.query('ALTER FUNCTION log_sends SET plan_cache_mode = force_custom_plan');
