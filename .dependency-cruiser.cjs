@@ -2,7 +2,7 @@
  * Which file may import which. The direction is: apps → features → platform → common, contracts; between features only
  * down one line. `test/architecture/dependency-rules.test.ts` proves every rule on a tree that breaks it.
  */
-const PLATFORM = ['config', 'database', 'security', 'egress', 'events', 'jobs', 'realtime', 'observability'];
+const PLATFORM = ['config', 'database', 'security', 'egress', 'events', 'jobs', 'realtime', 'observability', 'process'];
 
 /** What each feature may import of the others: everything below it on the line. */
 const FEATURES = {
@@ -71,6 +71,12 @@ const direction = [
     'composition puts everything together: whoever it puts together does not know it.',
     { path: '^libs/', pathNot: lib('composition') },
     { path: lib('composition') },
+  ),
+  error(
+    'process-for-apps-only',
+    'process starts and ends everything: whoever it starts does not know it.',
+    { path: '^libs/', pathNot: lib('process') },
+    { path: lib('process') },
   ),
   error(
     'apps-stand-alone',

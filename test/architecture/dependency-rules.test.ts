@@ -9,7 +9,9 @@ const ROOT = path.resolve(import.meta.dirname, '../../..');
 const CRUISER = path.join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
 const CONFIG = ['.dependency-cruiser.cjs', 'tsconfig.json', 'tsconfig.dependencies.json'];
 const LIBS =
-  'common contracts config database jobs clients users rooms messages notifications webhooks composition'.split(' ');
+  'common contracts config database jobs clients users rooms messages notifications webhooks composition process'.split(
+    ' ',
+  );
 const PACKAGES = ['pg', 'bull', 'typeorm', 'devtool', 'stray'];
 const MANIFEST = {
   name: 'tree',
@@ -29,6 +31,7 @@ const BROKEN: readonly Edge[] = [
   ['platform-below-features', 'libs/database/src/up.ts', '#libs/rooms'],
   ['libs-below-apps', 'libs/jobs/src/up.ts', '../../../apps/api/src/app.js'],
   ['composition-for-apps-only', 'libs/rooms/src/all.ts', '#libs/composition'],
+  ['process-for-apps-only', 'libs/composition/src/all.ts', '#libs/process'],
   ['apps-stand-alone', 'apps/worker/src/aside.ts', '../../api/src/app.js'],
   ['feature-line-clients', 'libs/clients/src/up.ts', '#libs/users'],
   ['feature-line-users', 'libs/users/src/up.ts', '#libs/rooms'],
@@ -66,6 +69,7 @@ const SOUND: readonly (readonly [from: string, imported: string])[] = [
   ['test/e2e/any.test.ts', '../../libs/rooms/src/rooms.repository.js'],
   ['apps/api/src/down.ts', '#libs/rooms'],
   ['apps/worker/src/down.ts', '#libs/composition'],
+  ['apps/worker/src/life.ts', '#libs/process'],
   ['libs/composition/src/down.ts', '#libs/webhooks'],
 ];
 

@@ -1,8 +1,6 @@
 import 'reflect-metadata';
-import { NestFactory } from '@nestjs/core';
-import { AppModule, runProcess } from '#libs/composition';
 import { ConfigError, type Config } from '#libs/config';
-import { NestLogger } from '#libs/observability';
+import { runProcess } from '#libs/process';
 
 function check({ databaseUrl, jobs }: Config): void {
   const faults: string[] = [];
@@ -11,16 +9,4 @@ function check({ databaseUrl, jobs }: Config): void {
   if (faults.length > 0) throw new ConfigError(faults);
 }
 
-runProcess(async (config, database, logger) => {
-  const app = await NestFactory.createApplicationContext(AppModule.compose(config, database, logger), {
-    logger: new NestLogger(logger),
-    abortOnError: false,
-  });
-  // Its connections may all be down for a while, and nothing else keeps a process without a server alive.
-  setInterval(() => undefined, 2 ** 30);
-  const open = (): Promise<void> => {
-    process.stdout.write('ChatAPI worker is running.\n');
-    return Promise.resolve();
-  };
-  return { app, open };
-}, check);
+runProcess(async () => (await import('./worker.js')).prepareWorker, check);

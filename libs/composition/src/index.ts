@@ -1,3 +1,2 @@
 export * from './app.module.js';
 export * from './reseal-secrets.processor.js';
-export * from './run-process.js';

@@ -16,15 +16,16 @@ export interface Prepared {
   open(): Promise<void>;
 }
 
+/** Puts the application together, on a migrated database. */
+export type Prepare = (config: Config, database: Database, logger: Logger) => Promise<Prepared>;
+
 /**
  * The life of a process: configuration, database, application; on SIGTERM or SIGINT all of it ended in order, with exit
- * code 0, or 1 when that takes too long. A start that fails says why in one sentence and exits with 1.
+ * code 0, or 1 when that takes too long. A start that fails says why in one sentence and exits with 1. `load` imports
+ * the application's code, which takes a second and more, while the database starts.
  */
-export function runProcess(
-  prepare: (config: Config, database: Database, logger: Logger) => Promise<Prepared>,
-  check: (config: Config) => void = () => undefined,
-): void {
-  run(prepare, check).catch(fail);
+export function runProcess(load: () => Promise<Prepare>, check: (config: Config) => void = () => undefined): void {
+  run(load, check).catch(fail);
 }
 
 function fail(error: unknown): void {
@@ -32,11 +33,11 @@ function fail(error: unknown): void {
   process.exit(1);
 }
 
-async function run(prepare: Parameters<typeof runProcess>[0], check: (config: Config) => void): Promise<void> {
+async function run(load: () => Promise<Prepare>, check: (config: Config) => void): Promise<void> {
   const config = loadConfig();
   check(config);
   const logger = createLogger(config.logLevel);
-  const { database, embedded } = await startDatabase(config, logger);
+  const [{ database, embedded }, prepare] = await Promise.all([startDatabase(config, logger), load()]);
   const prepared = prepare(config, database, logger);
   let stopping = false;
   const stop = async (): Promise<void> => {

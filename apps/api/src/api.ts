@@ -1,0 +1,15 @@
+import type { Prepare } from '#libs/process';
+import { banner } from './console.js';
+import { createApp } from './create-app.js';
+
+/** The API, which listens once it is opened. */
+export const prepareApi: Prepare = async (config, database, logger) => {
+  const app = await createApp(config, database, logger);
+  return {
+    app,
+    open: async () => {
+      await app.listen({ port: config.port, host: config.host });
+      process.stdout.write(banner(config));
+    },
+  };
+};
