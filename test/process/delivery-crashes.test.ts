@@ -7,10 +7,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { aClient, aDelivery, aWorker, type Worker } from '../../libs/jobs/src/delivery-engine.test-support.js';
 import { startChild } from '../support/child.js';
 import { until } from '../support/concurrency.js';
+import { kills } from '../support/kills.js';
 import { anOwnDatabase, type OwnDatabase } from '../support/own-database.js';
 
 const KILLS = 20;
-const DELIVERIES = 2_000;
+const PER_LIFE = 100;
 /** The worker's time for an attempt and what its lease has on top: nobody holds a delivery for longer. */
 const LEASE_MS = 2_000;
 /** What the last leases and all that is left may take on a slow machine. */
@@ -53,11 +54,12 @@ describe('Workers that are killed', () => {
       const env = { DATABASE_URL: own.url, SINK_URL: sinkUrl, ...(engine === 'Bull' ? { REDIS_URL: redis! } : {}) };
       const start = () => startChild('test/support/counting-worker.js', env);
       const clients = await Promise.all([1, 2, 3, 4].map(() => aClient(adder.database)));
-      const perRound = DELIVERIES / KILLS;
       let worker = start();
       let atRisk = 0;
-      for (let kill = 0; kill < KILLS; kill++) {
-        const added = Array.from({ length: perRound }, (_, i) =>
+      let killed = 0;
+      for (const kill of kills(KILLS)) {
+        killed = kill + 1;
+        const added = Array.from({ length: PER_LIFE }, (_, i) =>
           aDelivery(clients[i % 4]!, { kind: 'counted', lane: `lane ${i % 3}` }),
         );
         await adder.database.run((tx) => adder.deliveries.add(tx, added));
@@ -85,11 +87,11 @@ describe('Workers that are killed', () => {
         `SELECT status, count(*) AS n FROM deliveries WHERE kind = 'counted' AND client_id = ANY ($1) GROUP BY status`,
         [clients],
       );
-      assert.deepEqual(statuses, [{ status: 'sent', n: DELIVERIES }]);
-      assert.equal(times.size, DELIVERIES, 'each has arrived');
+      assert.deepEqual(statuses, [{ status: 'sent', n: killed * PER_LIFE }]);
+      assert.equal(times.size, killed * PER_LIFE, 'each has arrived');
       const twice = [...times.values()].reduce((sum, n) => sum + n - 1, 0);
       assert(twice <= atRisk, `${twice} arrived again, though only ${atRisk} were in flight when a worker was killed`);
-      t.diagnostic(`${KILLS} kills, ${atRisk} in flight then, ${twice} of them arrived twice`);
+      t.diagnostic(`${killed} kills, ${atRisk} in flight then, ${twice} of them arrived twice`);
       worker.process.kill('SIGTERM');
       assert.equal(await worker.exit, 0, worker.output());
     });

@@ -9,12 +9,12 @@ import { Database } from '#libs/database';
 import { call } from '../support/api.js';
 import { ApiProcess } from '../support/api-process.js';
 import { inParallel, until } from '../support/concurrency.js';
+import { kills } from '../support/kills.js';
 import { anOwnDatabase } from '../support/own-database.js';
 import { seeded } from '../support/random.js';
 import { SmtpSink, type SunkMail } from '../support/smtp-sink.js';
 
-/** CI kills a few times; CRASH_KILLS=100 TEST_TIMEOUT_S=1800 is the full proof. */
-const KILLS = Number(process.env['CRASH_KILLS'] ?? 10);
+const KILLS = 10;
 const PER_LIFE = 20;
 /** Time of a mail's attempt and the margin of its lease: nobody holds a mail for longer. */
 const LEASE_MS = 57_000;
@@ -71,7 +71,7 @@ class Siege {
     await this.server.start();
     await this.ask(this.asked.filter((one) => !one.id));
     // Lives that ended while they started asked nothing: what is missing is asked now.
-    while (this.asked.length < KILLS * PER_LIFE) await this.work(await this.register());
+    while (this.asked.length < this.kills.length * PER_LIFE) await this.work(await this.register());
     assert(this.asked.every((one) => one.id));
   }
 
@@ -159,7 +159,7 @@ function duplicates({ sink, kills }: Siege): { answered: number; taken: number }
 
 async function prove(redisUrl: string | undefined): Promise<void> {
   const seed = Number(process.env['CRASH_SEED'] ?? Date.now() % 1_000_000_000);
-  console.log(`seed ${seed} (CRASH_SEED), ${KILLS} kills (CRASH_KILLS)`);
+  console.log(`seed ${seed} (CRASH_SEED)`);
   const database = await anOwnDatabase();
   const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-crashes-'));
   const sink = new SmtpSink();
@@ -174,7 +174,10 @@ async function prove(redisUrl: string | undefined): Promise<void> {
   const sql = new Database(database.url, { max: 2, onError: () => undefined });
   const siege = new Siege(seed, sink, await ApiProcess.make(env), sql);
   try {
-    while (siege.kills.length < KILLS) await siege.live();
+    for (const kill of kills(KILLS)) {
+      assert.equal(siege.kills.length, kill);
+      await siege.live();
+    }
     await siege.rest();
     const restedAt = Date.now();
     const unfinished = async () =>
