@@ -12,15 +12,18 @@ export interface Child {
   kill(): Promise<void>;
 }
 
+/** Ends the child with this process, which the runner may cut off in the middle of a test. */
+const LIFE_LINE = 'data:text/javascript,process.on("disconnect",()=>process.exit(1));process.channel.unref()';
+
 /** Starts `dist/<program>` with nothing of this environment but the path. */
 export function startChild(program: string, env: Record<string, string>): Child {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [resolve('dist', program)], {
+  const child = spawn(process.execPath, ['--import', LIFE_LINE, resolve('dist', program)], {
     env: { PATH, HOME, LOG_LEVEL: 'silent', HOST: '127.0.0.1', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
+  for (const stream of [child.stdout!, child.stderr!]) {
     stream.on('data', (part) => (output = (output + part).slice(-20_000)));
   }
   const exit = once(child, 'close').then(([code]) => code as number | null);
