@@ -222,6 +222,13 @@ function scopeSet(scopes: Scope[]): ReadonlySet<Scope> {
   return set;
 }
 
+/** What the driver answers is a slice of 8 KiB, all of which would stay as long as the slice. */
+function ownCopy(slice: Buffer): Buffer {
+  const copy = Buffer.alloc(slice.length);
+  slice.copy(copy);
+  return copy;
+}
+
 function toEntry(row: KeyRow): Entry {
   const principal: Principal = Object.freeze({
     kind: row.kind,
@@ -234,7 +241,7 @@ function toEntry(row: KeyRow): Entry {
     scopes: scopeSet(row.scopes),
   });
   return {
-    hash: row.hash,
+    hash: ownCopy(row.hash),
     principal,
     expiresAt: row.expires_at?.getTime(),
     readAt: Date.now(),
