@@ -1,5 +1,4 @@
-// A typed client of ChatAPI: what the generated types leave to you. Copy it; docs/sdk.md explains it.
-import { setTimeout as wait } from 'node:timers/promises';
+// A typed client of ChatAPI: what the generated types leave to you, for Node and browsers. Copy it; see docs/sdk.md.
 import createClient, { type FetchResponse, type MaybeOptionalInit } from 'openapi-fetch';
 import type { components, paths } from './chatapi.ts';
 
@@ -51,8 +50,18 @@ export async function fetchAgain(request: Request): Promise<Response> {
     } catch (error) {
       if (isLast || request.signal.aborted) throw error;
     }
-    await wait(waitMs, undefined, { signal: request.signal });
+    await pause(waitMs, request.signal);
   }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
 }
 
 /** A refusal: `body` is the API's one error format, or undefined when something between you and the API answered. */
