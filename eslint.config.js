@@ -7,7 +7,7 @@ const MIGRATIONS = ['libs/database/src/migrations/*.ts'];
 const ENVIRONMENT = 'Only libs/config reads the environment; take what you need from Config.';
 
 export default defineConfig(
-  { ignores: ['dist/', 'data/', 'coverage/', 'node_modules/'] },
+  { ignores: ['dist/', 'data/', 'coverage/', 'node_modules/', 'examples/sdk/chatapi.ts', 'examples/sdk/dist/'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.base],
@@ -57,6 +57,7 @@ export default defineConfig(
     ignores: [
       'libs/config/**',
       'test/**',
+      'examples/**',
       '**/*.test.ts',
       '**/*.test-support.ts',
       'ormconfig.ts',

@@ -4,12 +4,15 @@ import { after, before, describe, it } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import * as formats from 'ajv-formats';
 import { ERROR_STATUS } from '#libs/common';
-import { EVENT_NAMES, TEST_EVENT } from '#libs/contracts';
+import { CHANGE_FRAMES, EVENT_NAMES, TEST_EVENT } from '#libs/contracts';
 import { aRoom, aTenant, aUser, startApi, type TestApi } from '../support/api.js';
 import { PUBLIC_URL } from '../support/webhooks.js';
 import { fillPath, operationsOf, readDocument, type DocumentedOperation, type Json } from '../support/document.js';
 
 const JSON_TYPE = 'application/json';
+
+const ID = '0198c0de-1111-7000-8000-000000000001';
+const AN_INSTANT = '2024-01-01T12:00:00.000Z';
 
 /** POSTs whose path says it all. */
 const BODYLESS = /^POST .*\/(cancel|retry|read|redeliver)$/;
@@ -115,7 +118,7 @@ describe('The OpenAPI document', () => {
         const named: string[] = response.description.split(', ');
         for (const code of named)
           assert.ok(codes.has(code) && ERROR_STATUS[code as 'CONFLICT'] === Number(status), what);
-        assert.equal(response.content[JSON_TYPE].schema.$ref, '#/components/schemas/Error', what);
+        assert.equal(response.content[JSON_TYPE].schema.$ref, '#/components/schemas/ErrorDto', what);
         assert.equal(faults(response.content[JSON_TYPE].schema, response.content[JSON_TYPE].example), '', what);
       }
       const expected = ['401', '408', '429', '431', '500', '503'];
@@ -159,7 +162,7 @@ describe('The OpenAPI document', () => {
     }
     for (const [name, schema] of Object.entries<Json>(document.components.schemas)) {
       const fields = Object.entries<Json>(schema.properties ?? {});
-      assert.ok(fields.length > 0, `${name} has no fields`);
+      assert.ok(fields.length > 0 || schema.oneOf, `${name} has no fields`);
       for (const [field, { description }] of fields) {
         assert.ok(description?.trim().length > 3, `${name}.${field} has no description`);
       }
@@ -199,6 +202,68 @@ describe('The OpenAPI document', () => {
       return value;
     });
     assert.ok(text.includes('"discriminator"'));
+  });
+
+  it('says which data goes with which type of change, as the sockets have it', () => {
+    const { oneOf, discriminator } = document.components.schemas.ChangeFrameDto;
+    assert.deepEqual(Object.keys(discriminator.mapping), [...CHANGE_FRAMES]);
+    assert.deepEqual(
+      oneOf.map(({ $ref }: Json) => $ref),
+      Object.values(discriminator.mapping),
+    );
+    const frame = { type: 'user_left', room_id: ID, seq: 1, timestamp: AN_INSTANT };
+    const data = { user_id: ID, user_name: 'John', left_at: AN_INSTANT, reason: 'left' };
+    const schema = { $ref: '#/components/schemas/ChangeFrameDto' };
+    assert.equal(faults(schema, { ...frame, data }), '');
+    assert.notEqual(faults(schema, { ...frame, type: 'user_joined', data }), '');
+  });
+
+  it('has what a webhook may be posted as one type, told apart by the event', () => {
+    const { oneOf, discriminator } = document.components.schemas.WebhookPayload;
+    const posted = Object.entries<Json>(document.webhooks).map(([event, { post }]) => [
+      event,
+      post.requestBody.content[JSON_TYPE].schema.$ref,
+    ]);
+    assert.deepEqual(Object.entries(discriminator.mapping), posted);
+    assert.deepEqual(
+      oneOf.map(({ $ref }: Json) => $ref),
+      posted.map(([, ref]) => ref),
+    );
+  });
+
+  it('says null apart from closed sets, arrays and objects: generators make wrong types of them together', () => {
+    JSON.stringify(document, (key, value: Json) => {
+      if (Array.isArray(value?.type) && key !== 'example') {
+        const together = ['enum', 'items', 'properties', 'additionalProperties'].filter((one) => one in value);
+        assert.deepEqual(together, [], JSON.stringify(value));
+      }
+      assert.notEqual(value?.nullable, true, JSON.stringify(value));
+      return value;
+    });
+  });
+
+  it('says of whole numbers that may not fit into 32 bits that they need more', () => {
+    JSON.stringify(document, (_key, value: Json) => {
+      if (value?.type === 'integer' && value.maximum > 2 ** 31 - 1) assert.equal(value.format, 'int64');
+      return value;
+    });
+  });
+
+  it('gives no component a name that languages or generators have taken', () => {
+    for (const name of Object.keys(document.components.schemas)) {
+      assert.doesNotMatch(
+        name,
+        /^(Error|Object|Date|Promise|Response|Request|Record|Map|Set|Event|Exception|ApiError|ApiClient|HttpClient|Configuration)$/,
+      );
+    }
+  });
+
+  it('describes nothing that nothing refers to, but for the union of payloads', () => {
+    const text = JSON.stringify(document);
+    const unused = Object.keys(document.components.schemas).filter(
+      (name) => !text.includes(`"$ref":"#/components/schemas/${name}"`),
+    );
+    assert.deepEqual(unused, ['WebhookPayload']);
   });
 
   it('leads nowhere: every reference is there', () => {

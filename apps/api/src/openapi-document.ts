@@ -3,6 +3,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import { ERROR_STATUS, ROUTE_ANSWER, wholeExample, type ErrorCode, type RouteAnswer } from '#libs/common';
 import { rulesOf, type LimitFamily, type RouteRules } from '#libs/security';
+import { splitChangeFrames } from './openapi-frames.js';
 import { ALWAYS, HEADERS, headersOf } from './openapi-headers.js';
 import {
   errorExample,
@@ -119,7 +120,7 @@ function errorResponse(codes: ErrorCode[], shared: Record<string, unknown>): { $
     description: codes.join(', '),
     ...(later && { headers: headersOf('Retry-After') }),
     content: {
-      'application/json': { schema: { $ref: '#/components/schemas/Error' }, example: errorExample(codes[0]!) },
+      'application/json': { schema: { $ref: '#/components/schemas/ErrorDto' }, example: errorExample(codes[0]!) },
     },
   };
   return { $ref: `#/components/responses/${name}` };
@@ -228,7 +229,8 @@ export function buildDocument(app: INestApplication, server: string): OpenAPIObj
     const example = wholeExample(name);
     if (example) schema.example = example;
   }
-  schemas['Error'] = errorSchema;
+  schemas['ErrorDto'] = errorSchema;
+  splitChangeFrames(schemas);
   schemas['Pagination'] = paginationSchema;
   const responses = (components.responses ??= {}) as Record<string, unknown>;
   Object.assign(components, { headers: HEADERS });

@@ -6,7 +6,10 @@ export const HEADERS = {
     schema: { type: 'integer' },
   },
   'X-RateLimit-Remaining': { description: 'Requests left in the window.', schema: { type: 'integer' } },
-  'X-RateLimit-Reset': { description: 'When the window ends, in Unix seconds.', schema: { type: 'integer' } },
+  'X-RateLimit-Reset': {
+    description: 'When the window ends, in Unix seconds.',
+    schema: { type: 'integer', format: 'int64' },
+  },
   'Retry-After': { description: 'Seconds to wait before asking again.', schema: { type: 'integer' } },
   'Idempotency-Replayed': {
     description: 'Says `true` when this is the stored answer of an earlier request.',

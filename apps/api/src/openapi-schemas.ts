@@ -93,27 +93,45 @@ export function exampleOf(schema: Schema, schemas: Record<string, Schema>): unkn
   return schema.nullable ? null : {};
 }
 
-/** OpenAPI 3.0's `nullable` → 3.1's null type, everywhere. */
+/** What a kind of value has beside its name; null has none of it, and generators expect none of it there. */
+const OF_A_KIND = ['type', 'enum', 'items', 'minItems', 'maxItems', 'properties', 'required', 'additionalProperties'];
+const COMPOSED = ['allOf', 'oneOf', '$ref'];
+
+/** The schema with null beside it: a plain value's in its type, anything else's as a variant. */
+function orNull(schema: Schema): Schema {
+  const isPlain = typeof schema.type === 'string' && !OF_A_KIND.slice(1).some((key) => key in schema);
+  if (isPlain) return { ...schema, type: [schema.type as string, 'null'] };
+  const about = { ...schema };
+  for (const key of [...OF_A_KIND, ...COMPOSED]) delete about[key];
+  const kind = Object.fromEntries(OF_A_KIND.filter((key) => key in schema).map((key) => [key, schema[key]])) as Schema;
+  if (kind.enum) kind.enum = kind.enum.filter((value) => value !== null);
+  const variants = schema.allOf ?? schema.oneOf ?? [schema.$ref ? { $ref: schema.$ref } : kind];
+  return { ...about, anyOf: [...variants, { type: 'null' }] };
+}
+
+/** Variants beside null stand in one row, unless a discriminator tells them apart. */
+function inOneRow(schema: Schema): Schema {
+  const { discriminator, anyOf, ...rest } = schema;
+  if (!anyOf) return schema;
+  if (discriminator) return { ...rest, anyOf: anyOf.map((one) => (one.oneOf ? { ...one, discriminator } : one)) };
+  return { ...rest, anyOf: anyOf.flatMap((one) => (one.oneOf && Object.keys(one).length === 1 ? one.oneOf : [one])) };
+}
+
+/** OpenAPI 3.0's `nullable` → 3.1's null type, everywhere, in the form that generators of clients understand best. */
 export function inOpenApi31(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(inOpenApi31);
   if (value === null || typeof value !== 'object') return value;
-  const result = Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key, key === 'example' ? inner : inOpenApi31(inner)]),
-  ) as Schema;
-  // A discriminator stands beside the variants it tells apart, and null is none of them.
-  const { discriminator, anyOf } = result;
-  if (discriminator && anyOf) {
-    delete result['discriminator'];
-    result.anyOf = anyOf.map((one) => (one.oneOf ? { ...one, discriminator } : one));
+  const result = inOneRow(
+    Object.fromEntries(
+      Object.entries(value).map(([key, inner]) => [key, key === 'example' ? inner : inOpenApi31(inner)]),
+    ) as Schema,
+  );
+  const { type, nullable } = result;
+  if (nullable === true) {
+    delete result.nullable;
+    return orNull(result);
   }
-  if (result.nullable !== true) return result;
-  delete result.nullable;
-  const composed = result.allOf ?? result.oneOf ?? (result.$ref ? [{ $ref: result.$ref }] : undefined);
-  if (composed === undefined && typeof result.type === 'string') {
-    result.type = [result.type, 'null'];
-    if (result.enum && !result.enum.includes(null)) result.enum = [...result.enum, null];
-    return result;
-  }
-  for (const key of ['allOf', 'oneOf', '$ref', 'type']) delete result[key];
-  return { ...result, anyOf: [...(composed ?? []), { type: 'null' }] };
+  // Nest's own way of saying it.
+  if (Array.isArray(type) && type.length === 2 && type[1] === 'null') return orNull({ ...result, type: type[0]! });
+  return result;
 }

@@ -1,15 +1,19 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { EVENT_DESCRIPTIONS, type EventTypeDto } from '#libs/webhooks';
-import { exampleOf, type Schema } from './openapi-schemas.js';
+import { exampleOf, pascal, type Schema } from './openapi-schemas.js';
 
 const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 
 const EXAMPLE_ID = '0198c0de-1111-7000-8000-000000000001';
 
+/** message.created → MessageCreatedPayload. */
+const payloadName = (event: string): string => `${pascal(event.replace(/\W/g, '_'))}Payload`;
+
 /** Schema of the whole payload of an event. */
-function payloadSchema(event: string, data: Schema): Schema {
+function payloadSchema(event: string, summary: string, data: string): Schema {
   return {
     type: 'object',
+    description: summary,
     required: ['id', 'event', 'created_at', 'data', 'meta'],
     properties: {
       id: {
@@ -25,8 +29,8 @@ function payloadSchema(event: string, data: Schema): Schema {
         description: 'When it happened.',
         example: '2024-01-01T12:00:00.000Z',
       },
-      data,
-      meta: ref('WebhookMetaDto'),
+      data: { ...ref(data), description: 'What happened.' },
+      meta: { ...ref('WebhookMetaDto'), description: 'Of the event.' },
     },
   };
 }
@@ -47,11 +51,12 @@ const HEADERS = [
   header('X-ChatAPI-Attempt', 'Number of the attempt, from 1.'),
 ];
 
-/** Adds the OpenAPI section `webhooks`: what a receiver is posted. */
+/** Adds the OpenAPI section `webhooks`: what a receiver is posted; and the payloads as one type told apart by `event`. */
 export function addWebhooks(document: OpenAPIObject): void {
   const schemas = (document.components?.schemas ?? {}) as Record<string, Schema>;
   const entries = Object.entries(EVENT_DESCRIPTIONS).map(([event, { description, data }]) => {
-    const schema = payloadSchema(event, ref(data));
+    const schema = ref(payloadName(event));
+    schemas[payloadName(event)] = payloadSchema(event, description, data);
     const post = {
       operationId: `webhook_${event.replace(/\W/g, '_')}`,
       summary: description,
@@ -68,6 +73,15 @@ export function addWebhooks(document: OpenAPIObject): void {
     return [event, { post }];
   });
   (document as unknown as Record<string, unknown>)['webhooks'] = Object.fromEntries(entries);
+  const names = Object.keys(EVENT_DESCRIPTIONS).map((event) => [event, ref(payloadName(event))] as const);
+  schemas['WebhookPayload'] = {
+    description: 'What an endpoint is posted; `event` says which it is. There will be more.',
+    oneOf: names.map(([, payload]) => payload),
+    discriminator: {
+      propertyName: 'event',
+      mapping: Object.fromEntries(names.map(([event, { $ref }]) => [event, $ref])),
+    },
+  };
 }
 
 /** Replaces every reference by what it refers to. */

@@ -136,6 +136,8 @@ export function Ids(min: number, max: number, schema: ApiPropertyOptions = {}): 
   } as ApiPropertyOptions);
 }
 
+const MAX_INT32 = 2 ** 31 - 1;
+
 /** A whole number from `min` to `max`. */
 export function Int(min: number, max: number, schema: ApiPropertyOptions = {}): PropertyDecorator {
   const check: FieldCheck = (value) =>
@@ -146,6 +148,8 @@ export function Int(min: number, max: number, schema: ApiPropertyOptions = {}): 
     type: 'integer',
     minimum: min,
     maximum: max,
+    // Without it, generated clients in Java, Go or C# read 32 bits.
+    ...(max > MAX_INT32 && { format: 'int64' }),
     example: min,
     ...schema,
   } as ApiPropertyOptions);
