@@ -28,7 +28,8 @@ export class RoomMemberships {
   async end(tx: Tx, clientId: string, userId: string, roomIds: string[], reason: LeaveReason): Promise<void> {
     if (roomIds.length === 0) return;
     const ended = await this.repository.end(tx, clientId, userId, roomIds, reason);
-    await this.repository.ensureOwner(tx, clientId, roomIds);
+    const owned = ended.filter(({ role }) => role === 'owner').map(({ room_id: roomId }) => roomId);
+    if (owned.length > 0) await this.repository.ensureOwner(tx, clientId, owned);
     const facts: NewEvent[] = [];
     const changes: RoomChange[] = [];
     for (const { room_id: roomId, seq, user_name, at } of ended) {

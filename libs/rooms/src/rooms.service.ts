@@ -55,7 +55,7 @@ export class RoomsService {
 
   /** A user's own rooms; with a client key all rooms, or one user's. */
   list(caller: Principal, query: RoomListQueryDto): Promise<Page<RoomDto>> {
-    if (caller.kind === 'user' && query.user_id !== undefined && query.user_id !== caller.userId) {
+    if (caller.kind === 'user' && query.user_id !== undefined && query.user_id.toLowerCase() !== caller.userId) {
       throw forbidden('A user key lists its own rooms only');
     }
     const userId = caller.userId ?? query.user_id;
@@ -159,7 +159,7 @@ export class RoomsService {
 
 /** Settles what a creation asks for, before the database is asked. */
 function planRoom(caller: Principal, input: RoomCreateDto): Plan {
-  if (caller.kind === 'user' && input.owner_id !== undefined && input.owner_id !== caller.userId) {
+  if (caller.kind === 'user' && input.owner_id !== undefined && input.owner_id.toLowerCase() !== caller.userId) {
     throw forbidden('A user key owns the rooms it creates');
   }
   const ownerId = caller.userId ?? input.owner_id?.toLowerCase() ?? null;
