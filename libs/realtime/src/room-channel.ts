@@ -94,6 +94,11 @@ export class RoomChannel {
     return this.subscribers.has(connection);
   }
 
+  /** Whether the connection hears what is of the moment: not before it is live. */
+  tells(connection: Connection): boolean {
+    return typeof this.subscribers.get(connection) === 'number';
+  }
+
   /** The room's number is known: everything after it is for those who hear the room. */
   begin(position: number): void {
     if (this.order.position !== undefined) return;
