@@ -45,11 +45,14 @@ export class RoomsService {
         const existing = await this.directRoom(tx, caller.clientId, plan);
         if (existing) return new Answer(existing, 200);
       }
-      for (const userId of plan.members) {
-        const role = userId === plan.ownerId ? 'owner' : 'member';
-        await this.memberships.begin(tx, caller.clientId, plan.room.id, userId, role);
-      }
-      return new Answer(await this.tell(tx, caller.clientId, 'room.created', plan.room.id), 201);
+      const members = plan.members.map(
+        (userId) => ({ userId, role: userId === plan.ownerId ? 'owner' : 'member' }) as const,
+      );
+      let room!: RoomDto;
+      await this.memberships.beginAll(tx, caller.clientId, plan.room.id, members, async () => {
+        room = await this.tell(tx, caller.clientId, 'room.created', plan.room.id);
+      });
+      return new Answer(room, 201);
     });
   }
 
