@@ -98,6 +98,15 @@ describe('Texts and limits', () => {
     assert.equal((await send({ meta: { a: 'é'.repeat(fit.length / 2 + 1) } })).status, 422);
   });
 
+  it('takes no meta that grows beyond 16 KiB where its numbers are written out', async () => {
+    const large = await sendRaw(`{"room_id":"${room}","content":"x","meta":{"a":[${'1e308,'.repeat(100)}0]}}`);
+    assert.deepEqual([large.status, large.body.errors?.[0].field], [422, 'meta']);
+    const small = await send({ meta: { a: [1e21, 1e-300, 1.5e-7, -2e300] } });
+    assert.equal(small.status, 201);
+    const shown = await api.call('GET', `/messages/${small.body.data.id}`, { key: user.key });
+    assert.deepEqual(shown.body.data.meta, { a: [1e21, 1e-300, 1.5e-7, -2e300] });
+  });
+
   it('refuses meta nested too deep, and survives any depth', async () => {
     const nested = (depth: number) => '{"a":'.repeat(depth - 1) + '{}' + '}'.repeat(depth - 1);
     const body = (meta: string) => `{"room_id":"${room}","content":"x","meta":${meta}}`;

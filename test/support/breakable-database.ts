@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { Client } from 'pg';
 import { testDatabaseUrl } from './api.js';
+import { Door } from './door.js';
 
 /** The test run's database behind a door that can be shut. */
 export interface BreakableDatabase {
@@ -13,32 +12,10 @@ export interface BreakableDatabase {
 /** Opens such a door on a free port. */
 export async function breakableDatabase(): Promise<BreakableDatabase> {
   const { host, port, user, password, database } = new Client({ connectionString: testDatabaseUrl() });
-  const sockets = new Set<Socket>();
-  const server = createServer((inner) => {
-    const outer = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host);
-    for (const socket of [inner, outer]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        sockets.delete(socket);
-        inner.destroy();
-        outer.destroy();
-      });
-    }
-    inner.pipe(outer).pipe(inner);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address() as AddressInfo;
+  const door = await (host.startsWith('/') ? Door.to(`${host}/.s.PGSQL.${port}`) : Door.to(host, port));
   const login = `${encodeURIComponent(user!)}:${encodeURIComponent(String(password ?? ''))}`;
   return {
-    url: `postgresql://${login}@127.0.0.1:${address.port}/${database}?sslmode=disable`,
-    shut: async () => {
-      if (!server.listening) return;
-      const closed = once(server, 'close');
-      server.close();
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
+    url: `postgresql://${login}@127.0.0.1:${door.number}/${database}?sslmode=disable`,
+    shut: () => door.shut(),
   };
 }

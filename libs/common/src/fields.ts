@@ -204,13 +204,22 @@ function jsonFault(value: unknown, depth: number): string | undefined {
   return undefined;
 }
 
-/** A free JSON object of at most 16 KiB (as compact UTF-8 JSON) and 32 levels. */
+/** How many more bytes a value has where numbers are written without exponents, as PostgreSQL writes them. */
+function exponentBytes(value: unknown): number {
+  if (typeof value === 'number') return Math.abs(Number(String(value).split('e')[1] ?? 0));
+  if (value === null || typeof value !== 'object') return 0;
+  return Object.values(value).reduce<number>((sum, inner) => sum + exponentBytes(inner), 0);
+}
+
+/** A free JSON object of at most 16 KiB (as compact UTF-8 JSON, numbers without exponents) and 32 levels. */
 export function Meta(): PropertyDecorator {
   const check: FieldCheck = (value) => {
     if (value === null || typeof value !== 'object' || Array.isArray(value)) return 'must be an object';
     const fault = jsonFault(value, 1);
     if (fault) return fault;
-    return Buffer.byteLength(JSON.stringify(value)) > META_MAX_BYTES ? 'must not exceed 16 KiB as JSON' : undefined;
+    return Buffer.byteLength(JSON.stringify(value)) + exponentBytes(value) > META_MAX_BYTES
+      ? 'must not exceed 16 KiB as JSON'
+      : undefined;
   };
   return Field('meta', check, {
     type: 'object',

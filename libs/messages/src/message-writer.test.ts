@@ -108,6 +108,19 @@ function is503(words: RegExp) {
 }
 
 describe('MessageWriter', () => {
+  it('does not let a room that never runs dry overtake a lone send to another', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const flood = (n: number) => range(n).forEach(() => void writer.send(aSend('flood')));
+    flood(300);
+    void writer.send({ ...aSend('lone'), roomId: 'other' });
+    for (let flights = 0; flights < 3; flights++) {
+      flood(256);
+      await executor.succeed();
+    }
+    assert.ok(executor.batches.flat().includes('lone'));
+  });
+
   it('executes a lone send in the tick it arrives in', async () => {
     const executor = new HeldExecutor();
     const sent = new MessageWriter(executor, new Hub(), new EventLog()).send(aSend('a'));

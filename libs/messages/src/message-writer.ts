@@ -15,6 +15,8 @@ const WORTH_A_FLIGHT = 24;
 const CROWD = 8;
 
 interface Waiting {
+  /** Its place in the order of arrival. */
+  place: number;
   send: MessageSend;
   resolve: (outcome: SendOutcome) => void;
   reject: (error: unknown) => void;
@@ -64,6 +66,7 @@ export class MessageWriter implements OnApplicationShutdown {
   /** Rooms in flight, with what arrived for them since, in order of arrival. */
   private readonly parked = new Map<string, Waiting[]>();
   private flights = 0;
+  private arrived = 0;
   /** Whether the last flight had company: then the next arrivals come in a burst, and it pays to take all of one turn. */
   private crowded = false;
 
@@ -79,7 +82,7 @@ export class MessageWriter implements OnApplicationShutdown {
       return Promise.reject(unavailable('Too many messages are waiting to be stored'));
     }
     return new Promise((resolve, reject) => {
-      const item = { send, resolve, reject };
+      const item = { place: ++this.arrived, send, resolve, reject };
       this.depth++;
       (this.parked.get(send.roomId) ?? this.waiting).push(item);
       if (this.flights > 0 || !this.crowded) this.launch();
@@ -131,7 +134,7 @@ export class MessageWriter implements OnApplicationShutdown {
     return batch;
   }
 
-  /** Frees the rooms of a flight; what was parked for them goes before what arrived for others. */
+  /** Frees the rooms of a flight; what was parked for them waits in the order of arrival, so that no room overtakes others. */
   private land(batch: Waiting[]): void {
     const freed: Waiting[] = [];
     for (const { send } of batch) {
@@ -140,7 +143,7 @@ export class MessageWriter implements OnApplicationShutdown {
       this.parked.delete(send.roomId);
       for (const item of parked) freed.push(item);
     }
-    if (freed.length > 0) this.waiting = [...freed, ...this.waiting];
+    if (freed.length > 0) this.waiting = [...freed, ...this.waiting].sort((a, b) => a.place - b.place);
   }
 
   /** Stores a batch and answers everyone in it; never rejects. */

@@ -71,6 +71,15 @@ export class MessagesRepository {
     return row?.message;
   }
 
+  /** Whether the client has this user, active or not. */
+  async hasUser(sql: Sql | undefined, clientId: string, userId: string): Promise<boolean> {
+    const rows = await (sql ?? this.database).query(
+      'SELECT 1 FROM users WHERE client_id = $1 AND id = $2 AND deleted_at IS NULL',
+      [clientId, userId],
+    );
+    return rows.length > 0;
+  }
+
   /** A page, rendered by PostgreSQL and passed through. */
   async list(clientId: string, userId: string | undefined, query: MessageListQueryDto): Promise<JsonPage> {
     const where = new Conditions().add('x.client_id = ?', clientId);

@@ -40,11 +40,11 @@ export class MessagesService {
           this.hub.changed(...messageChange(send.clientId, outcome));
           if (outcome.logged) this.events.committed();
         });
-        return this.answer(send, outcome, () => this.repository.find(tx, send.clientId, outcome.messageId!));
+        return this.answer(tx, send, outcome);
       });
     }
     const outcome = await this.writer.send(send);
-    return this.answer(send, outcome, () => this.repository.find(undefined, send.clientId, outcome.messageId!));
+    return this.answer(undefined, send, outcome);
   }
 
   /** A page of messages the principal can see. */
@@ -148,20 +148,17 @@ export class MessagesService {
     return found.page;
   }
 
-  private async answer(
-    send: MessageSend,
-    outcome: SendOutcome,
-    existing: () => Promise<MessageDto | undefined>,
-  ): Promise<Answer<MessageDto>> {
+  private async answer(tx: Tx | undefined, send: MessageSend, outcome: SendOutcome): Promise<Answer<MessageDto>> {
     switch (outcome.verdict) {
       case 'created':
         return new Answer(outcome.message!, 201);
       case 'existing':
-        return new Answer((await existing())!, 200);
+        return new Answer((await this.repository.find(tx, send.clientId, outcome.messageId!))!, 200);
       case 'no_room':
         throw notFound('Room');
       case 'no_sender':
-        throw send.asMember ? forbidden('This user is inactive') : notFound('User');
+        if (await this.repository.hasUser(tx, send.clientId, send.senderId!)) throw forbidden('This user is inactive');
+        throw notFound('User');
       case 'not_member':
         throw forbidden('You are not a member of this room');
       case 'inactive':

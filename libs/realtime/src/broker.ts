@@ -7,7 +7,7 @@ export type RoomWord =
 /** What one process tells the others of a tenant. */
 export type ClientWord =
   | { kind: 'joined'; clientId: string; roomId: string; frame: WireFrame }
-  | { kind: 'users'; clientId: string; userIds: string[]; frame: WireFrame }
+  | { kind: 'users'; clientId: string; userIds: string[]; frame: WireFrame; exceptRoomId?: string }
   | { kind: 'presence'; clientId: string; roomIds: string[]; frame: WireFrame; exceptUserId: string };
 
 /** A frame as it travels: already JSON, so that no process encodes it again. */

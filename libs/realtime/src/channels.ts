@@ -88,12 +88,10 @@ export class Channels implements HubListener, ChannelKeeper {
 
   /** A change, from whichever process. A user who joins hears the room from the joining on. */
   offer(clientId: string, roomId: string, frame: EncodedFrame): void {
-    let channel = this.get(clientId, roomId);
-    if (!channel) {
-      if (frame.type !== 'user_joined' || this.connections.ofUser(clientId, frame.memberId!).length === 0) return;
-      channel = this.obtain(clientId, roomId);
-      channel.begin(frame.seq - 1);
-    }
+    const isJoining = frame.type === 'user_joined' && this.connections.ofUser(clientId, frame.memberId!).length > 0;
+    const channel = isJoining ? this.obtain(clientId, roomId) : this.get(clientId, roomId);
+    if (!channel) return;
+    if (isJoining) channel.begin(frame.seq - 1);
     channel.release(channel.order.offer(frame));
     if (channel.order.hasHole) this.catchUp.hole(channel);
   }
@@ -101,7 +99,7 @@ export class Channels implements HubListener, ChannelKeeper {
   joined(channel: RoomChannel, frame: EncodedFrame): void {
     for (const connection of this.connections.ofUser(channel.clientId, frame.memberId!)) {
       if (!connection.welcomed) connection.stale = true;
-      else if (!channel.has(connection) && mayHear(connection)) channel.attach(connection, frame.seq - 1);
+      else if (mayHear(connection)) channel.admit(connection, frame.seq);
     }
   }
 

@@ -51,7 +51,7 @@ export class Exchange implements BrokerListener, OnModuleInit, OnApplicationShut
     const frame = unwire(word.frame);
     if (word.kind === 'joined') this.channels.offer(word.clientId, word.roomId, frame);
     else if (word.kind === 'presence') this.presence.hear(word.clientId, word.roomIds, frame, word.exceptUserId);
-    else this.toUsers(word.clientId, word.userIds, frame);
+    else this.toUsers(word.clientId, word.userIds, frame, word.exceptRoomId);
   }
 
   caughtUp(): void {
@@ -59,12 +59,13 @@ export class Exchange implements BrokerListener, OnModuleInit, OnApplicationShut
     void this.reconcile();
   }
 
-  /** A frame to the sockets of users in this process. */
-  toUsers(clientId: string, userIds: string[], frame: EncodedFrame): void {
+  /** A frame to the sockets of users in this process, but for those that hear a room. */
+  toUsers(clientId: string, userIds: string[], frame: EncodedFrame, exceptRoomId?: string): void {
     const bundle = new Bundle([frame]);
+    const room = exceptRoomId === undefined ? undefined : this.channels.get(clientId, exceptRoomId);
     for (const userId of userIds) {
       for (const connection of this.connections.ofUser(clientId, userId)) {
-        if (connection.welcomed) connection.enqueue(bundle);
+        if (connection.welcomed && !room?.tells(connection)) connection.enqueue(bundle);
       }
     }
   }

@@ -32,7 +32,7 @@ export class Presence implements StateListener {
   }
 
   abandoned(clientId: string, userIds: string[]): void {
-    for (const userId of userIds) void this.tellOffline(clientId, userId);
+    for (const userId of userIds) void this.bidFarewell(clientId, userId, () => Promise.resolve(true));
   }
 
   revived(clientId: string, userIds: string[]): void {
@@ -73,7 +73,8 @@ export class Presence implements StateListener {
     clearTimeout(this.leaving.get(userId));
     const timer = setTimeout(() => {
       this.leaving.delete(userId);
-      if (!this.connections.hasUser(userId)) void this.depart(clientId, userId);
+      if (!this.connections.hasUser(userId))
+        void this.bidFarewell(clientId, userId, () => this.state.depart(clientId, userId));
     }, this.timings.offlineGraceMs);
     this.leaving.set(userId, timer);
   }
@@ -159,14 +160,15 @@ export class Presence implements StateListener {
     }
   }
 
-  private async depart(clientId: string, userId: string): Promise<void> {
-    if (await this.state.depart(clientId, userId)) await this.tellOffline(clientId, userId);
-  }
-
-  private async tellOffline(clientId: string, userId: string): Promise<void> {
+  /**
+   * Tells that a user has gone, unless it comes back meanwhile: everything is read before `isGone` decides, so that its
+   * coming back cannot be told before.
+   */
+  private async bidFarewell(clientId: string, userId: string, isGone: () => Promise<boolean>): Promise<void> {
     const at = new Date();
     await this.seen(clientId, userId, at);
     const rooms = await this.sources.rooms.roomsOf(clientId, [userId]).catch(() => undefined);
+    if (this.connections.hasUser(userId) || !(await isGone())) return;
     const roomIds = rooms?.get(userId)?.map((room) => room.roomId) ?? [];
     this.tell(clientId, userId, roomIds, 'offline', at);
   }

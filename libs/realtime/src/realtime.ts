@@ -17,11 +17,14 @@ export class Realtime {
     private readonly hub: Hub,
   ) {}
 
-  /** Sends a frame to the live sockets of users, on any process; answers the ids of those who are online. */
-  toUsers(clientId: string, userIds: string[], frame: Frame): Promise<string[]> {
+  /**
+   * Sends a frame to the live sockets of users, on any process, but for those that hear the room; answers the ids of those
+   * who are online.
+   */
+  toUsers(clientId: string, userIds: string[], frame: Frame, exceptRoomId?: string): Promise<string[]> {
     const encoded = EncodedFrame.of(frame);
-    this.exchange.toUsers(clientId, userIds, encoded);
-    this.broker.say({ kind: 'users', clientId, userIds, frame: wire(encoded) });
+    this.exchange.toUsers(clientId, userIds, encoded, exceptRoomId);
+    this.broker.say({ kind: 'users', clientId, userIds, frame: wire(encoded), exceptRoomId });
     return this.presence.among(clientId, userIds);
   }
 
@@ -29,11 +32,6 @@ export class Realtime {
   toRoom(clientId: string, roomId: string, frame: Frame): Promise<string[]> {
     this.hub.told({ clientId, roomId, frame });
     return this.presence.inRoom(clientId, roomId);
-  }
-
-  /** Which of the users are online, on any process. */
-  online(clientId: string, userIds: string[]): Promise<string[]> {
-    return this.presence.among(clientId, userIds);
   }
 
   /** The members of a room who are online, on any process. */

@@ -79,6 +79,8 @@ export class RedisState implements SharedState {
   private readonly redis: Redis;
   private timer: NodeJS.Timeout | undefined;
   private known = false;
+  /** Tenants of which Redis may hold that users of this process are online; all that ever had one. */
+  private readonly announced = new Set<string>();
   private readonly listeners: StateListener[] = [];
 
   constructor(
@@ -89,7 +91,7 @@ export class RedisState implements SharedState {
     this.local = new LocalState(limits);
     this.redis = new Redis(url, { ...redisOptions(), lazyConnect: true, commandTimeout: 1_000 });
     this.redis.on('error', () => undefined);
-    this.redis.on('ready', () => void this.beat());
+    this.redis.on('ready', () => void this.resume());
     const scripts = { admit: ADMIT, presence: PRESENCE, online: ONLINE, bury: BURY, beat: BEAT };
     for (const [name, lua] of Object.entries(scripts)) this.redis.defineCommand(name, { lua, numberOfKeys: 0 });
   }
@@ -131,6 +133,7 @@ export class RedisState implements SharedState {
   }
 
   async arrive(clientId: string, userId: string): Promise<boolean> {
+    this.announced.add(clientId);
     const first = await this.local.arrive(clientId, userId);
     return this.scoped('presence', this.pid, clientId, userId, 1).then(
       (alone) => first && alone === 1,
@@ -159,6 +162,15 @@ export class RedisState implements SharedState {
     this.listeners.push(listener);
   }
 
+  /** What happened while Redis could not be reached is not in it: not in its counts, and not in what others were told. */
+  private async resume(): Promise<void> {
+    // At once: of what is sent from now on nothing may come before it.
+    const registered = this.register().catch(() => undefined);
+    if (this.known) for (const listener of this.listeners) listener.forgotten();
+    await registered;
+    await this.beat();
+  }
+
   /** Says that this process lives; to a Redis that does not know it, also what it holds. */
   private async beat(): Promise<void> {
     try {
@@ -177,9 +189,11 @@ export class RedisState implements SharedState {
     const counts = `${PREFIX}:counts:${this.pid}`;
     const batch = this.redis.multi().del(counts);
     for (const [field, count] of this.local.counts) batch.hset(counts, field, count);
-    for (const [clientId, users] of this.local.users) {
-      batch.sadd(`${PREFIX}:clients:${this.pid}`, clientId);
-      batch.del(`${PREFIX}:online:${this.pid}:${clientId}`).sadd(`${PREFIX}:online:${this.pid}:${clientId}`, ...users);
+    for (const clientId of this.announced) {
+      const users = this.local.users.get(clientId);
+      const key = `${PREFIX}:online:${this.pid}:${clientId}`;
+      batch.del(key);
+      if (users) batch.sadd(`${PREFIX}:clients:${this.pid}`, clientId).sadd(key, ...users);
     }
     await batch.exec();
   }

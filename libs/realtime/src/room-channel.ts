@@ -6,22 +6,34 @@ import type { FrameOrder } from './sequencer.js';
 
 const MAX_HELD = 5_000;
 
-/** A subscription whose first answer is being read: what comes meanwhile is kept for after it. */
+/** A subscription whose answer is being read: what comes meanwhile is kept for after it. */
 export class Joining {
-  readonly held: EncodedFrame[] = [];
+  held: EncodedFrame[] = [];
   /** More came than is kept. */
   overflowed = false;
-  /** The membership ended meanwhile. */
+  /** The membership ended meanwhile, and has not begun again. */
   ended = false;
+  /** The number of the user's joining, when it joined meanwhile. */
+  since: number | undefined;
+  /** What came up to here is not among what is kept. */
+  skippedTo = 0;
 
   constructor(
     /** Where the connection stood when it heard the room already. */
     readonly wasAt: number | undefined,
   ) {}
 
+  /** Keeps a frame; nothing of a room the user is not in any more. */
   hold(frame: EncodedFrame): void {
+    if (this.ended) return;
     if (this.held.length >= MAX_HELD) this.overflowed = true;
     else this.held.push(frame);
+  }
+
+  /** Takes the place of this one, with what it has kept. */
+  anew(): Joining {
+    const { held, overflowed, ended, since, skippedTo } = this;
+    return Object.assign(new Joining(this.wasAt), { held: [...held], overflowed, ended, since, skippedTo });
   }
 }
 
@@ -54,6 +66,7 @@ export class RoomChannel {
   /** A number means live: frames up to it are not for this connection. */
   private readonly subscribers = new Map<Connection, number | Joining>();
   private ready: EncodedFrame[] = [];
+  private flushing = false;
   /** No subscriber has a higher number. */
   private ceiling = 0;
 
@@ -81,10 +94,16 @@ export class RoomChannel {
     return this.subscribers.has(connection);
   }
 
+  /** Whether the connection hears what is of the moment: not before it is live. */
+  tells(connection: Connection): boolean {
+    return typeof this.subscribers.get(connection) === 'number';
+  }
+
   /** The room's number is known: everything after it is for those who hear the room. */
   begin(position: number): void {
     if (this.order.position !== undefined) return;
     this.flushed = Math.max(this.flushed, position);
+    this.skippedTo(position);
     this.release(this.order.start(position));
     this.keeper.begun(this);
   }
@@ -94,6 +113,7 @@ export class RoomChannel {
     this.flush();
     const frames = this.order.fill([], position);
     this.flushed = Math.max(this.flushed, position);
+    this.skippedTo(position);
     this.release(frames);
   }
 
@@ -122,8 +142,10 @@ export class RoomChannel {
   /** From now on what comes is kept for the connection. */
   join(connection: Connection): Joining {
     const before = this.subscribers.get(connection);
-    const wasAt = typeof before === 'number' ? Math.max(before, this.flushed) : undefined;
-    const joining = new Joining(wasAt);
+    const joining =
+      before instanceof Joining
+        ? before.anew()
+        : new Joining(before === undefined ? undefined : Math.max(before, this.flushed));
     this.subscribers.set(connection, joining);
     connection.rooms.add(this);
     return joining;
@@ -137,7 +159,7 @@ export class RoomChannel {
   /** The connection has everything up to `from`; the rest follows. Nothing when the subscription was replaced or ended. */
   live(connection: Connection, joining: Joining, from: number): 'live' | 'lost' | 'gone' {
     if (this.subscribers.get(connection) !== joining) return 'gone';
-    if (joining.overflowed) {
+    if (joining.overflowed || from < joining.skippedTo) {
       this.leave(connection);
       return 'lost';
     }
@@ -158,15 +180,27 @@ export class RoomChannel {
     connection.rooms.add(this);
   }
 
+  /** The user joins the room: hears it from the joining on, or when what it has asked for is answered. */
+  admit(connection: Connection, seq: number): void {
+    const state = this.subscribers.get(connection);
+    if (state === undefined) return this.attach(connection, seq - 1);
+    if (typeof state === 'number') return;
+    state.ended = false;
+    state.since = seq;
+  }
+
   leave(connection: Connection): void {
     connection.rooms.delete(this);
-    if (this.subscribers.delete(connection) && this.subscribers.size === 0) this.keeper.emptied(this);
+    // What is on its way out may be somebody's joining.
+    const isIdle = !this.flushing && this.ready.length === 0;
+    if (this.subscribers.delete(connection) && this.subscribers.size === 0 && isIdle) this.keeper.emptied(this);
   }
 
   /** Hands over what is ready; a membership that ends hears its own end and nothing after it. */
   flush(alone = false): void {
     const frames = this.ready;
     this.ready = [];
+    this.flushing = true;
     let from = 0;
     for (let index = 0; index < frames.length; index++) {
       const frame = frames[index]!;
@@ -183,6 +217,7 @@ export class RoomChannel {
     }
     if (from === 0) this.deliver(frames, alone);
     else this.deliver(frames.slice(from));
+    this.flushing = false;
     if (this.subscribers.size === 0 && !this.gone) this.keeper.emptied(this);
   }
 
@@ -202,6 +237,11 @@ export class RoomChannel {
     const state = this.subscribers.get(connection);
     if (state instanceof Joining) state.ended = true;
     else this.leave(connection);
+  }
+
+  /** Those who are just joining do not get what came up to here, unless they are told it by what they have asked for. */
+  private skippedTo(position: number): void {
+    for (const state of this.subscribers.values()) if (state instanceof Joining) state.skippedTo = position;
   }
 
   private deliver(frames: EncodedFrame[], alone = false): void {

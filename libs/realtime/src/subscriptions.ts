@@ -38,11 +38,16 @@ export class Subscriptions {
     try {
       await this.sources.rooms.requireAccess(connection.principal, roomId);
       const { seq, recovered, frames } = await this.turnstile.pass(() => this.read(clientId, roomId, afterSeq));
+      channel.flush();
+      // It may hold what was said after the end.
+      if (joining.ended) throw forbidden('You are not a member of this room any more');
       channel.begin(seq);
       connection.muted?.delete(roomId);
+      // Who hears the room already and asks for nothing goes on where it stood.
+      const from = afterSeq === undefined ? (joining.wasAt ?? seq) : seq;
       return {
-        reply: { room_id: roomId, seq, recovered, frames },
-        live: () => this.goLive(connection, channel, joining, seq),
+        reply: { room_id: roomId, seq: from, recovered, frames },
+        live: () => this.goLive(connection, channel, joining, from),
       };
     } catch (error) {
       this.fail(connection, channel, joining, error);
@@ -82,7 +87,7 @@ export class Subscriptions {
       const { seq, recovered, frames } = await this.turnstile
         .pass(() => this.read(clientId, roomId, after))
         .catch((error: unknown) => {
-          channel.abandon(connection, joining);
+          this.fail(connection, channel, joining, error);
           throw error;
         });
       channel.begin(seq);
@@ -108,11 +113,17 @@ export class Subscriptions {
     return { seq: Math.max(room.seq, frames.at(-1)?.seq ?? 0), recovered: true, frames };
   }
 
-  /** Whoever heard the room already goes on hearing it when the database did not answer. */
+  /**
+   * Whoever heard the room already goes on hearing it when the database did not answer, or hears the end of it; whoever
+   * has joined it meanwhile hears it from then on.
+   */
   private fail(connection: Connection, channel: RoomChannel, joining: Joining, error: unknown): void {
+    channel.flush();
+    const { wasAt, since, ended } = joining;
     const refused = error instanceof ApiError && error.status < 500;
-    if (joining.wasAt === undefined || refused) channel.abandon(connection, joining);
-    else this.goLive(connection, channel, joining, joining.wasAt);
+    const from = refused && since === undefined && !ended ? undefined : (wasAt ?? (since && since - 1));
+    if (from === undefined) channel.abandon(connection, joining);
+    else this.goLive(connection, channel, joining, from);
   }
 
   private goLive(connection: Connection, channel: RoomChannel, joining: Joining, from: number): void {

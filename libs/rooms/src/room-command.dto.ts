@@ -12,7 +12,7 @@ export class RoomCommandDto {
 
 /** Subscribes to a room. */
 export class SubscribeCommandDto extends RoomCommandDto {
-  /** The last seq you have of the room: the answer holds every change after it. Left out: from now on. */
+  /** The last seq you have of the room: the answer holds every change after it. Left out: from now on, or from where a room heard already stands. */
   @Optional()
   @Int(0, Number.MAX_SAFE_INTEGER)
   after_seq?: number;

@@ -23,6 +23,8 @@ export interface MembershipChange {
 /** The end of a membership. */
 export interface MembershipEnd extends MembershipChange {
   room_id: string;
+  /** What the user was there. */
+  role: Role;
 }
 
 /** A room whose counters are locked by this transaction. */
@@ -140,7 +142,7 @@ export class RoomMembersRepository {
        )
        UPDATE room_members m SET left_at = k.at, change_seq = k.seq, left_reason = $4 FROM counted k
        WHERE m.client_id = k.client_id AND m.room_id = k.room_id AND m.user_id = k.user_id
-       RETURNING m.room_id, k.seq, k.at, ${nameOf('m')}`,
+       RETURNING m.room_id, m.role, k.seq, k.at, ${nameOf('m')}`,
       [clientId, userId, roomIds, reason],
     );
   }

@@ -16,19 +16,38 @@ export class RoomMemberships {
   ) {}
 
   /** Makes the user a member. */
-  async begin(tx: Tx, clientId: string, roomId: string, userId: string, role: Role): Promise<void> {
-    const { seq, user_name, at } = await this.repository.insert(tx, clientId, roomId, userId, role);
-    const data = { user_id: userId, user_name, joined_at: at.toISOString() };
-    await this.events.add(tx, { clientId, event: 'room.joined', roomId, data: { room_id: roomId, ...data, role } });
-    const frame: Frame = { type: 'user_joined', room_id: roomId, seq, data, timestamp: data.joined_at };
-    tx.afterCommit(() => this.hub.changed({ clientId, roomId, seq, frame }));
+  begin(tx: Tx, clientId: string, roomId: string, userId: string, role: Role): Promise<void> {
+    return this.beginAll(tx, clientId, roomId, [{ userId, role }]);
+  }
+
+  /** Makes users members, in their order; `first` logs what is to be told before, when all of them are in. */
+  async beginAll(
+    tx: Tx,
+    clientId: string,
+    roomId: string,
+    members: readonly { userId: string; role: Role }[],
+    first?: () => Promise<unknown>,
+  ): Promise<void> {
+    const facts: NewEvent[] = [];
+    const changes: RoomChange[] = [];
+    for (const { userId, role } of members) {
+      const { seq, user_name, at } = await this.repository.insert(tx, clientId, roomId, userId, role);
+      const data = { user_id: userId, user_name, joined_at: at.toISOString() };
+      facts.push({ clientId, event: 'room.joined', roomId, data: { room_id: roomId, ...data, role } });
+      const frame: Frame = { type: 'user_joined', room_id: roomId, seq, data, timestamp: data.joined_at };
+      changes.push({ clientId, roomId, seq, frame });
+    }
+    await first?.();
+    await this.events.addAll(tx, facts);
+    tx.afterCommit(() => this.hub.changed(...changes));
   }
 
   /** Ends the user's memberships of the rooms; where the last owner goes, the room is handed on. */
   async end(tx: Tx, clientId: string, userId: string, roomIds: string[], reason: LeaveReason): Promise<void> {
     if (roomIds.length === 0) return;
     const ended = await this.repository.end(tx, clientId, userId, roomIds, reason);
-    await this.repository.ensureOwner(tx, clientId, roomIds);
+    const owned = ended.filter(({ role }) => role === 'owner').map(({ room_id: roomId }) => roomId);
+    if (owned.length > 0) await this.repository.ensureOwner(tx, clientId, owned);
     const facts: NewEvent[] = [];
     const changes: RoomChange[] = [];
     for (const { room_id: roomId, seq, user_name, at } of ended) {

@@ -45,17 +45,20 @@ export class RoomsService {
         const existing = await this.directRoom(tx, caller.clientId, plan);
         if (existing) return new Answer(existing, 200);
       }
-      for (const userId of plan.members) {
-        const role = userId === plan.ownerId ? 'owner' : 'member';
-        await this.memberships.begin(tx, caller.clientId, plan.room.id, userId, role);
-      }
-      return new Answer(await this.tell(tx, caller.clientId, 'room.created', plan.room.id), 201);
+      const members = plan.members.map(
+        (userId) => ({ userId, role: userId === plan.ownerId ? 'owner' : 'member' }) as const,
+      );
+      let room!: RoomDto;
+      await this.memberships.beginAll(tx, caller.clientId, plan.room.id, members, async () => {
+        room = await this.tell(tx, caller.clientId, 'room.created', plan.room.id);
+      });
+      return new Answer(room, 201);
     });
   }
 
   /** A user's own rooms; with a client key all rooms, or one user's. */
   list(caller: Principal, query: RoomListQueryDto): Promise<Page<RoomDto>> {
-    if (caller.kind === 'user' && query.user_id !== undefined && query.user_id !== caller.userId) {
+    if (caller.kind === 'user' && query.user_id !== undefined && query.user_id.toLowerCase() !== caller.userId) {
       throw forbidden('A user key lists its own rooms only');
     }
     const userId = caller.userId ?? query.user_id;
@@ -159,7 +162,7 @@ export class RoomsService {
 
 /** Settles what a creation asks for, before the database is asked. */
 function planRoom(caller: Principal, input: RoomCreateDto): Plan {
-  if (caller.kind === 'user' && input.owner_id !== undefined && input.owner_id !== caller.userId) {
+  if (caller.kind === 'user' && input.owner_id !== undefined && input.owner_id.toLowerCase() !== caller.userId) {
     throw forbidden('A user key owns the rooms it creates');
   }
   const ownerId = caller.userId ?? input.owner_id?.toLowerCase() ?? null;

@@ -57,7 +57,10 @@ function unknownKey(): ApiError {
 export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
   private readonly entries = new Map<string, Entry>();
   private readonly listener: PgListener;
-  private readonly touched = new Map<string, { clientId: string; keyId: string; userId: string | undefined }>();
+  private readonly touched = new Map<
+    string,
+    { clientId: string; keyId: string; userId: string | undefined; at: Date }
+  >();
   private touchTimer: NodeJS.Timeout | undefined;
   /** Counts revocations: a look-up that overlaps one is not remembered. */
   private version = 0;
@@ -154,7 +157,7 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
     if (now - entry.touchedAt >= TOUCH_EVERY_MS) {
       entry.touchedAt = now;
       const { clientId, keyId, userId } = entry.principal;
-      this.touched.set(keyId!, { clientId, keyId: keyId!, userId });
+      this.touched.set(keyId!, { clientId, keyId: keyId!, userId, at: new Date(now) });
     }
     return entry.principal;
   }
@@ -194,12 +197,14 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
     await this.database
       .query(
         `WITH used AS (
-           UPDATE api_keys k SET last_used_at = now() FROM unnest($1::uuid[], $2::uuid[]) AS t (client_id, id)
+           UPDATE api_keys k SET last_used_at = greatest(k.last_used_at, t.at)
+           FROM unnest($1::uuid[], $2::uuid[], $4::timestamptz[]) AS t (client_id, id, at)
            WHERE k.client_id = t.client_id AND k.id = t.id
          )
-         UPDATE users u SET last_seen_at = now() FROM unnest($1::uuid[], $3::uuid[]) AS t (client_id, id)
+         UPDATE users u SET last_seen_at = greatest(u.last_seen_at, t.at)
+         FROM unnest($1::uuid[], $3::uuid[], $4::timestamptz[]) AS t (client_id, id, at)
          WHERE u.client_id = t.client_id AND u.id = t.id AND u.deleted_at IS NULL`,
-        [clientIds, batch.map((t) => t.keyId), batch.map((t) => t.userId ?? null)],
+        [clientIds, batch.map((t) => t.keyId), batch.map((t) => t.userId ?? null), batch.map((t) => t.at)],
       )
       .catch(() => undefined);
   }

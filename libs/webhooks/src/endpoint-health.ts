@@ -31,7 +31,8 @@ export class EndpointHealth {
       if (!was_active) continue;
       tx.afterCommit(() => this.states.forget(clientId, row.id));
       // The others: this one is not active any more, so it does not count as a subscriber.
-      await this.events.add(tx, { clientId, event: 'webhook.disabled', data: toWebhookDto(row) });
+      const { custom_headers: _, ...data } = toWebhookDto(row);
+      await this.events.add(tx, { clientId, event: 'webhook.disabled', data });
     }
   }
 }

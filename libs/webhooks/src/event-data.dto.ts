@@ -1,6 +1,7 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, OmitType } from '@nestjs/swagger';
 import { Allow, IsObject } from 'class-validator';
 import { Id, Ids, Instant, Int, Meta, Nullable, OneOf, Text } from '#libs/common';
+import { WebhookDto } from './webhook.dto.js';
 
 /** `data` of `message.deleted`. */
 export class MessageDeletedEventDto {
@@ -78,6 +79,9 @@ export class UserDeletedEventDto {
   @Instant()
   deleted_at: string;
 }
+
+/** `data` of `webhook.disabled`: the endpoint without its headers, which may hold what only its receiver should know. */
+export class WebhookDisabledEventDto extends OmitType(WebhookDto, ['custom_headers'] as const) {}
 
 /** `data` of `webhook.test`. */
 export class WebhookTestEventDto {

@@ -10,10 +10,10 @@ import {
   RoomJoinedEventDto,
   RoomLeftEventDto,
   UserDeletedEventDto,
+  WebhookDisabledEventDto,
   WebhookTestEventDto,
 } from './event-data.dto.js';
 import type { EventTypeDto, EventTypesDto } from './event-type.dto.js';
-import { WebhookDto } from './webhook.dto.js';
 
 /** What an event tells: its words, and the name of the schema of its `data`. */
 export interface EventDescription {
@@ -46,7 +46,7 @@ export const EVENT_DESCRIPTIONS: Record<DeliveredEvent, EventDescription> = {
     description: 'A notification has ended without reaching all its recipients.',
     data: NotificationEventDto.name,
   },
-  'webhook.disabled': { description: 'Another endpoint was disabled.', data: WebhookDto.name },
+  'webhook.disabled': { description: 'Another endpoint was disabled.', data: WebhookDisabledEventDto.name },
   [TEST_EVENT]: { description: 'A test delivery, asked for by the client.', data: WebhookTestEventDto.name },
 };
 

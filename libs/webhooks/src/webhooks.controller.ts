@@ -8,6 +8,7 @@ import {
   RoomJoinedEventDto,
   RoomLeftEventDto,
   UserDeletedEventDto,
+  WebhookDisabledEventDto,
   WebhookMetaDto,
   WebhookTestEventDto,
 } from './event-data.dto.js';
@@ -32,6 +33,7 @@ import { WebhooksService } from './webhooks.service.js';
   RoomJoinedEventDto,
   RoomLeftEventDto,
   UserDeletedEventDto,
+  WebhookDisabledEventDto,
   WebhookMetaDto,
   WebhookTestEventDto,
 )

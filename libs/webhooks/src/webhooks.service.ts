@@ -76,10 +76,13 @@ export class WebhooksService {
     if (input.events) change.events = [...new Set(input.events)];
     if (input.room_ids) change.room_ids = distinct(input.room_ids);
     return this.uow.run(caller, async (tx) => {
+      const before = await this.repository.find(tx, caller.clientId, webhookId);
       const row = await this.repository.update(tx, caller.clientId, webhookId, change);
-      if (!row) throw notFound('Webhook');
+      if (!before || !row) throw notFound('Webhook');
       tx.afterCommit(() => this.states.forget(caller.clientId, webhookId));
-      await this.requireRooms(tx, caller.clientId, change.room_ids ?? []);
+      // Rooms it heard of before may have been erased since.
+      const added = (change.room_ids ?? []).filter((id) => !before.room_ids.includes(id));
+      await this.requireRooms(tx, caller.clientId, added);
       if (!row.is_active) await this.cancelWaiting(tx, caller.clientId, webhookId);
       return toWebhookDto(row);
     });

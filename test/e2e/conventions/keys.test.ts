@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { SCOPES, USER_SCOPES } from '#libs/security';
 import { aRoom, aTenant, aUser, startApi, type Reply, type TestApi, type TestTenant } from '../../support/api.js';
+import { until } from '../../support/concurrency.js';
 import { assertError, assertInvalid } from '../../support/errors.js';
 
 describe('Keys', () => {
@@ -31,6 +32,23 @@ describe('Keys', () => {
       assert.ok(Date.now() - since < 1_000, 'still accepted elsewhere after a second');
     }
   };
+
+  it('keep when they were used, not when that was written down', async () => {
+    const tenant = await aTenant(api);
+    const { id, key } = await aUser(tenant);
+    assert.equal((await api.call('GET', '/users/me', { key })).status, 200);
+    const answered = Date.now();
+    const times = async () => {
+      const [row] = await api.database.query<{ used: Date | null; seen: Date | null }>(
+        `SELECT k.last_used_at AS used, u.last_seen_at AS seen FROM api_keys k
+         JOIN users u ON u.client_id = k.client_id AND u.id = k.user_id WHERE k.client_id = $1 AND u.id = $2`,
+        [tenant.id, id],
+      );
+      return [row!.used, row!.seen];
+    };
+    await until('it is written down', async () => !(await times()).includes(null));
+    for (const time of await times()) assert.ok(time!.getTime() <= answered, `${time!.getTime() - answered} ms later`);
+  });
 
   it('have the written form, and are stored as a hash', async () => {
     const tenant = await aTenant(api);

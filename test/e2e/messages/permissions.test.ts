@@ -82,6 +82,9 @@ describe('Who may do what with messages', () => {
     const asClient = await send(tenant.key);
     assert.deepEqual([asClient.body.data.sender_id, asClient.body.data.sender_name], [null, tenant.name]);
     assert.equal((await send(tenant.key, { sender_id: randomUUID() })).status, 404);
+    const resting = await aUser(tenant);
+    await api.call('PUT', `/users/${resting.id}`, { key: tenant.key, body: { is_active: false } });
+    assert.equal((await send(tenant.key, { sender_id: resting.id })).status, 403, 'there is such a user');
     assert.equal((await api.call('GET', '/messages?include_deleted=true', { key: member.key })).status, 403);
   });
 

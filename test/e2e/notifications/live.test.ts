@@ -67,6 +67,22 @@ describe('A socket notification, with somebody online', () => {
     );
   });
 
+  it('to a room and one of its members reaches that member where it does not want to hear the room, too', async () => {
+    const [owner, member] = await Promise.all([1, 2].map(() => aUser(notifier.tenant)));
+    const room = await aRoom(notifier.tenant, owner!, { member_ids: [member!.id] });
+    const { url } = notifier.api;
+    const [deaf, hearing] = [
+      await aSocket(url, 'websocket', member!.key),
+      await aSocket(url, 'websocket', member!.key),
+    ];
+    await deaf.ask('unsubscribe', { room_id: room });
+    const created = await tell({ room_id: room, user_ids: [member!.id] });
+    await untilStatus(notifier.tenant, created.id, 'sent');
+    const last = await tell({ user_ids: [member!.id] });
+    for (const socket of [deaf, hearing]) await socket.frame('notification', ({ data }) => data.id === last.id);
+    assert.deepEqual([told(deaf, created.id), told(hearing, created.id)], [1, 1]);
+  });
+
   const redisUrl = process.env['TEST_REDIS_URL'];
   it('reaches a socket on another process', { skip: redisUrl ? false : 'redis-server is not installed' }, async () => {
     const shared = await startNotifier({ REDIS_URL: redisUrl! });

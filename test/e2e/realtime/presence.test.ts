@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { Timings } from '#libs/realtime';
+import { Sources, Timings } from '#libs/realtime';
 import { aRoom, aTenant, aUser, startApi, type TestApi, type TestTenant, type TestUser } from '../../support/api.js';
 import { until } from '../../support/concurrency.js';
 import { aSocket, closeSockets, WAYS, type TestSocket } from '../../support/sockets.js';
@@ -65,6 +65,35 @@ for (const way of WAYS) {
       assert.equal(told(watcher, 'presence').length, 1);
       assert.equal((await online()).total_online, 2);
       second.close();
+    });
+
+    it('who comes back while its going is being looked up is not said to be gone', async () => {
+      await pair();
+      const watcher = await aSocket(api.url, way, anna.key);
+      const first = await aSocket(api.url, way, ben.key);
+      await watcher.frame('presence');
+      const sources = api.app.get(Sources);
+      const { rooms } = sources;
+      let open!: () => void;
+      const opened = new Promise<void>((resolve) => (open = resolve));
+      let asked = 0;
+      sources.provideRooms({
+        ...rooms,
+        roomsOf: async (...of) => {
+          const found = await rooms.roomsOf(...of);
+          if (of[1].includes(ben.id) && asked++ === 0) await opened;
+          return found;
+        },
+      });
+      first.close();
+      await until('its rooms are asked for', () => asked > 0);
+      await aSocket(api.url, way, ben.key);
+      open();
+      // Whatever was to come has come before this.
+      await watcher.ask('ping');
+      assert.equal(told(watcher, 'presence').at(-1)!.data.status, 'online');
+      assert.equal((await online()).total_online, 2);
+      sources.provideRooms(rooms);
     });
 
     it('is told to nobody who shares no room, and never to oneself', async () => {

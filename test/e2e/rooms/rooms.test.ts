@@ -94,6 +94,28 @@ describe('Rooms', () => {
     assert.equal(await add(a), 201);
   });
 
+  it('knows users by their ids in capitals too', async () => {
+    const id = user.id.toUpperCase();
+    assert.equal(await status('POST', '/rooms', user.key, { name: 'Own', owner_id: id }), 201);
+    assert.equal(await status('GET', `/rooms?user_id=${id}`, user.key), 200);
+  });
+
+  it('makes nobody an owner when somebody leaves a room that has none', async () => {
+    const [leaving, removed, deleted] = [await aUser(tenant), await aUser(tenant), await aUser(tenant)];
+    const member_ids = [user.id, leaving.id, removed.id, deleted.id];
+    const made = await api.call('POST', '/rooms', { key: tenant.key, body: { name: 'Ownerless', member_ids } });
+    const { id } = made.body.data;
+    assert.equal(await status('POST', `/rooms/${id}/leave`, leaving.key, {}), 200);
+    assert.equal(await status('DELETE', `/rooms/${id}/members/${removed.id}`, tenant.key), 204);
+    assert.equal(await status('DELETE', `/users/${deleted.id}`, tenant.key), 204);
+    const { body } = await api.call('GET', `/rooms/${id}/members`, { key: user.key });
+    assert.deepEqual(
+      body.data.map((member: { user_id: string; role: string }) => [member.user_id, member.role]),
+      [[user.id, 'member']],
+    );
+    assert.equal(await status('DELETE', `/rooms/${id}`, user.key), 403);
+  });
+
   it('lets admins manage members but not owners, and keeps an owner', async () => {
     const admin = await aUser(tenant);
     const id = await aRoom(tenant, owner, { member_ids: [admin.id, user.id] });

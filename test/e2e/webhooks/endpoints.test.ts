@@ -150,6 +150,16 @@ describe('Webhook endpoints', () => {
     assert.deepEqual((await api.call('GET', path, { key: tenant.key })).body.data.room_ids, [room]);
   });
 
+  it('can be put back as they are shown after a room of theirs was erased', async () => {
+    const owner = await aUser(tenant);
+    const [gone, kept] = [await aRoom(tenant, owner), await aRoom(tenant, owner)];
+    const { id } = (await create({ ...valid, room_ids: [gone, kept] })).body.data;
+    await api.call('DELETE', `/rooms/${gone}`, { key: tenant.key });
+    const shown = (await api.call('GET', `/webhooks/${id}`, { key: tenant.key })).body.data;
+    const put = await api.call('PUT', `/webhooks/${id}`, { key: tenant.key, body: { ...shown, description: 'new' } });
+    assert.deepEqual([put.status, put.body.data?.room_ids, put.body.data?.description], [200, [gone, kept], 'new']);
+  });
+
   it('are the client\u2019s alone, and ask for their scopes', async () => {
     const user = await aUser(tenant);
     const { id } = await aWebhook(tenant);

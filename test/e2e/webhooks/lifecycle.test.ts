@@ -30,7 +30,11 @@ describe('The life of a webhook endpoint', () => {
   it('ends with 410: it is disabled, what waits is cancelled, the others are told, and it can come back', async () => {
     const { tenant, receiver, ask } = stage;
     const other = await aWebhook(tenant, { url: receiver.url('/told'), events: ['webhook.*'] });
-    const { id } = await aWebhook(tenant, { url: receiver.url('/gone'), events: ['*'] });
+    const { id } = await aWebhook(tenant, {
+      url: receiver.url('/gone'),
+      events: ['*'],
+      custom_headers: { Authorization: 'Bearer for-its-receiver' },
+    });
     let status = 500;
     receiver.answer = (got, response) => response.writeHead(got.path === '/gone' ? status : 200).end();
     const waiting = await aTestDelivery(tenant, id);
@@ -52,6 +56,7 @@ describe('The life of a webhook endpoint', () => {
     );
     assert.deepEqual([told[0]!.body.data.id, told[0]!.body.data.disabled_reason], [id, 'gone']);
     assert.equal(told[0]!.body.data.secret, undefined);
+    assert.doesNotMatch(JSON.stringify(told[0]!.body), /for-its-receiver/);
 
     const before = receiver.at('/gone').length;
     await aUser(tenant);

@@ -13,6 +13,23 @@ describe('An ordered endpoint', () => {
   });
   after(() => stage.stop());
 
+  it('hears of a room before it hears of its members', async () => {
+    const { tenant, receiver } = stage;
+    const { id } = await aWebhook(tenant, { url: receiver.url('/begins'), events: ['room.*'], ordered: true });
+    const room = await aRoom(tenant, await aUser(tenant), { member_ids: [(await aUser(tenant)).id] });
+    await until('all of it has arrived', () => receiver.at('/begins').length === 3);
+    const told = receiver.at('/begins').map(({ body }) => body);
+    assert.deepEqual(
+      told.map(({ event, data }) => [event, data.room_id ?? data.id, data.member_count ?? data.role]),
+      [
+        ['room.created', room, 2],
+        ['room.joined', room, 'owner'],
+        ['room.joined', room, 'member'],
+      ],
+    );
+    await stage.ask('DELETE', `/webhooks/${id}`);
+  });
+
   it('gets each room in order, one at a time; a failure holds back that room alone, until it is given up', async () => {
     const { tenant, receiver } = stage;
     const { id } = await aWebhook(tenant, {

@@ -66,11 +66,9 @@ export class PushToSocketsHandler implements DeliveryHandler, OnModuleInit {
   private async toUser({ clientId, target }: ClaimedDelivery, source: NotificationSource): Promise<AttemptOutcome> {
     const { exists, inRoom } = await this.repository.fillInbox(clientId, source.id, target, source.room_id);
     if (!exists) return { result: 'failed', errorCode: 'USER_GONE', error: 'The user no longer exists' };
-    // A member of the room it also goes to hears of it there, once.
-    const live = inRoom
-      ? await this.realtime.online(clientId, [target])
-      : await this.realtime.toUsers(clientId, [target], frameOf(source));
-    return delivered(live);
+    // A member of the room it also goes to hears of it there, once, on the sockets that hear the room.
+    const heardIn = inRoom ? source.room_id! : undefined;
+    return delivered(await this.realtime.toUsers(clientId, [target], frameOf(source), heardIn));
   }
 }
 
