@@ -2,7 +2,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { DtoPipe } from '#libs/common';
+import { DtoPipe, requestIdOf } from '#libs/common';
 import { AppModule } from '#libs/composition';
 import type { Config } from '#libs/config';
 import type { Database } from '#libs/database';
@@ -23,7 +23,6 @@ import {
   parseJsonOnly,
   refuseWhileStopping,
   refuseMalformed,
-  requestIdOf,
   writeHeaders,
 } from './http-hooks.js';
 import { buildDocument, routeFamilies } from './openapi-document.js';
