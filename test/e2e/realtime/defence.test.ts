@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { io } from 'socket.io-client';
 import { WebSocket } from 'ws';
 import { newId } from '#libs/common';
-import { Timings } from '#libs/realtime';
+import { SocketServer, Timings } from '#libs/realtime';
 import {
   aMessage,
   aRoom,
@@ -149,6 +149,26 @@ describe('Defence', () => {
     });
     open.push(socket);
     await new Promise((resolve) => socket.once('connect_error', resolve));
+  });
+
+  it('neither ends nor keeps a socket because the clock is set', async (t) => {
+    const timings = api.app.get(Timings);
+    const sweep = (): void => (api.app.get(SocketServer) as unknown as { sweep(): void }).sweep();
+    const user = await aUser(tenant);
+    const { now } = Date;
+    let set = 0;
+    t.mock.method(Date, 'now', () => now() + set);
+    const socket = await aSocket(api.url, 'websocket', user.key);
+    set = 3_600_000;
+    sweep();
+    await socket.ask('ping');
+    set = 0;
+    await socket.ask('ping');
+    set = -3_600_000;
+    timings.silentMs = 0;
+    sweep();
+    timings.silentMs = 60_000;
+    await socket.ended();
   });
 
   it('answers an upgrade anywhere else with 404', async () => {
