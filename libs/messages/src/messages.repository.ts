@@ -242,7 +242,7 @@ export class MessagesRepository {
 
 /** Where a room's messages come from in the order asked for. */
 function messagesOfRoom({ sort, order, include_deleted }: MessageListQueryDto): string {
-  if (sort === 'updated_at') return messagesByChange(order!);
+  if (sort === 'updated_at') return messagesByChange(order!, include_deleted === true);
   return include_deleted ? messagesWithDeleted(order!) : MESSAGES;
 }
 
