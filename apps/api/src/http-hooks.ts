@@ -5,7 +5,7 @@ import { Answer, ApiError, renderSuccess, unavailable, type ErrorCode } from '#l
 import type { Health, Metrics } from '#libs/observability';
 import { rawError } from '#libs/realtime';
 import { rateHeaders, renderedBody, type LimitFamily, type RateLimits } from '#libs/security';
-import { sendError } from './error.filter.js';
+import { sendError, tenantOf } from './error.filter.js';
 
 /** Largest body, in bytes. */
 export const BODY_LIMIT = 256 * 1024;
@@ -93,7 +93,7 @@ export function addAccessLog(fastify: FastifyInstance, logger: Logger, metrics: 
       logger.info(
         {
           request_id: request.id,
-          client_id: request.principal?.clientId,
+          client_id: tenantOf(request),
           method: request.method,
           route,
           status: reply.statusCode,
