@@ -30,6 +30,12 @@ import { HEADERS } from './openapi-headers.js';
 import { eventTypesOf } from './openapi-webhooks.js';
 import { addOperations } from './operations.js';
 
+/** Opens the application's port. Nest's own `listen` also logs why it could not, beside who is thrown the reason. */
+export async function listen(app: NestFastifyApplication, { port, host }: Config): Promise<void> {
+  await app.init();
+  await (app.getHttpAdapter().getInstance() as unknown as FastifyInstance).listen({ port, host });
+}
+
 /** Builds the whole HTTP application on a migrated database; used by main, the tests and the document dump. */
 export async function createApp(config: Config, database: Database, logger: Logger): Promise<NestFastifyApplication> {
   const families = new Map<string, LimitFamily>();
