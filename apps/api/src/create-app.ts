@@ -3,10 +3,9 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { DtoPipe, requestIdOf } from '#libs/common';
-import { AppModule } from '#libs/composition';
+import { AppModule, operationsOf } from '#libs/composition';
 import type { Config } from '#libs/config';
 import type { Database } from '#libs/database';
-import { MessageWriter } from '#libs/messages';
 import { Health, Metrics, NestLogger } from '#libs/observability';
 import { Commands, SocketAdapter, SocketServer } from '#libs/realtime';
 import { RateLimits, trustedProxies, type LimitFamily } from '#libs/security';
@@ -75,7 +74,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
   addEnvelope(fastify);
   addHeaders(fastify, limits, families, health);
   addAccessLog(fastify, logger, metrics);
-  addOperations(fastify, { database, health, metrics, limits, writer: app.get(MessageWriter) });
+  addOperations(fastify, operationsOf(app));
   app.setGlobalPrefix(API_PREFIX);
   app.useGlobalPipes(new DtoPipe());
   app.useGlobalFilters(new ErrorFilter(logger));

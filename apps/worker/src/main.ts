@@ -1,8 +1,9 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
-import { AppModule, runProcess } from '#libs/composition';
+import { AppModule, operationsOf, runProcess } from '#libs/composition';
 import { ConfigError, type Config } from '#libs/config';
 import { NestLogger } from '#libs/observability';
+import { serveOperations } from './operations-server.js';
 
 function check({ databaseUrl, jobs }: Config): void {
   const faults: string[] = [];
@@ -18,9 +19,10 @@ runProcess(async (config, database, logger) => {
   });
   // Its connections may all be down for a while, and nothing else keeps a process without a server alive.
   setInterval(() => undefined, 2 ** 30);
-  const open = (): Promise<void> => {
+  const operations = operationsOf(app);
+  const open = async (): Promise<void> => {
+    if (config.workerPort !== undefined) await serveOperations(operations, config.workerPort, config.host);
     process.stdout.write('ChatAPI worker is running.\n');
-    return Promise.resolve();
   };
   return { app, open };
 }, check);

@@ -1,3 +1,4 @@
 export * from './app.module.js';
+export * from './operations.js';
 export * from './reseal-secrets.processor.js';
 export * from './run-process.js';
