@@ -158,12 +158,25 @@ describe('Starting and stopping', () => {
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     const dataDir = aDirectory();
-    const { exit, output } = run({ DATA_DIR: dataDir, PORT: `${port}` });
+    const { exit, output } = run({ DATA_DIR: dataDir, PORT: `${port}`, LOG_LEVEL: 'info' });
     assert.equal(await exit, 1);
     assert.match(output(), new RegExp(`^Port ${port} is taken[^\\n]*\\n$`));
     server.close();
     await until('no database is left behind', () => processesOf(dataDir).length === 0);
   });
+
+  const noProc = process.platform === 'linux' ? false : 'SKIPPED: this system has no /proc that refuses directories';
+  it(
+    'says in one sentence that it cannot make its data directory, with a database of its own too',
+    { skip: noProc },
+    async () => {
+      const databaseUrl = process.env['TEST_DATABASE_URL']!;
+      const { child, exit, output } = run({ DATABASE_URL: databaseUrl, DATA_DIR: '/proc/here/below', PORT: '0' });
+      await until('it has ended', () => child.exitCode !== null, 20_000);
+      assert.equal(await exit, 1);
+      assert.match(output(), /^The data directory \/proc\/here\/below cannot be used[^\n]*\n$/);
+    },
+  );
 
   it('names every fault of the environment at once', async () => {
     const { exit, output } = run({

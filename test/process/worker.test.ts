@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { Database } from '#libs/database';
 import { startChild } from '../support/child.js';
 import { until } from '../support/concurrency.js';
+import { freePort } from '../support/free-port.js';
 import { anOwnDatabase, type OwnDatabase } from '../support/own-database.js';
 
 const WORKER = 'apps/worker/src/main.js';
@@ -47,6 +48,30 @@ describe('The worker', () => {
       probe.close();
     });
   }
+
+  it('serves health and metrics, and nothing else, where WORKER_PORT says', async () => {
+    const port = await freePort();
+    const worker = startChild(WORKER, { DATABASE_URL: own.url, DATA_DIR: dataDir, WORKER_PORT: `${port}` });
+    const ask = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${port}${path}`, { method });
+    await until('it is ready', async () => {
+      assert.equal(worker.process.exitCode, null, worker.output());
+      return (await ask('/health/ready').catch(() => undefined))?.status === 200;
+    });
+    assert.deepEqual(await (await ask('/health/ready')).json(), {
+      status: 'ok',
+      checks: { database: 'ok', migrations: 'ok' },
+    });
+    assert.deepEqual(await (await ask('/health/live/')).json(), { status: 'ok' });
+    assert.match(await (await ask('/metrics')).text(), /chatapi_db_pool_total \d/);
+    assert.equal((await ask('/api/v1/clients/me')).status, 404);
+    assert.equal((await ask('/metrics', 'POST')).status, 404);
+    assert.equal((await ask('/constructor')).status, 404);
+    const rival = startChild(WORKER, { DATABASE_URL: own.url, DATA_DIR: dataDir, WORKER_PORT: `${port}` });
+    assert.equal(await rival.exit, 1);
+    assert.match(rival.output(), /^Port \d+ is taken[^\n]*WORKER_PORT[^\n]*\n$/);
+    worker.process.kill('SIGTERM');
+    assert.equal(await worker.exit, 0, worker.output());
+  });
 
   it('says everything that keeps it from starting', async () => {
     const worker = startChild(WORKER, { JOBS: 'off' });

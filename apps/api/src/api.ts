@@ -1,6 +1,6 @@
 import type { Prepare } from '#libs/process';
 import { banner } from './console.js';
-import { createApp } from './create-app.js';
+import { createApp, listen } from './create-app.js';
 
 /** The API, which listens once it is opened. */
 export const prepareApi: Prepare = async (config, database, logger) => {
@@ -8,7 +8,7 @@ export const prepareApi: Prepare = async (config, database, logger) => {
   return {
     app,
     open: async () => {
-      await app.listen({ port: config.port, host: config.host });
+      await listen(app, config);
       process.stdout.write(banner(config));
     },
   };

@@ -2,11 +2,10 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { DtoPipe } from '#libs/common';
-import { AppModule } from '#libs/composition';
+import { DtoPipe, requestIdOf } from '#libs/common';
+import { AppModule, operationsOf } from '#libs/composition';
 import type { Config } from '#libs/config';
 import type { Database } from '#libs/database';
-import { MessageWriter } from '#libs/messages';
 import { Health, Metrics, NestLogger } from '#libs/observability';
 import { Commands, SocketAdapter, SocketServer } from '#libs/realtime';
 import { RateLimits, trustedProxies, type LimitFamily } from '#libs/security';
@@ -23,13 +22,18 @@ import {
   parseJsonOnly,
   refuseWhileStopping,
   refuseMalformed,
-  requestIdOf,
   writeHeaders,
 } from './http-hooks.js';
 import { buildDocument, routeFamilies } from './openapi-document.js';
 import { HEADERS } from './openapi-headers.js';
 import { eventTypesOf } from './openapi-webhooks.js';
 import { addOperations } from './operations.js';
+
+/** Opens the application's port. Nest's own `listen` also logs why it could not, beside who is thrown the reason. */
+export async function listen(app: NestFastifyApplication, { port, host }: Config): Promise<void> {
+  await app.init();
+  await (app.getHttpAdapter().getInstance() as unknown as FastifyInstance).listen({ port, host });
+}
 
 /** Builds the whole HTTP application on a migrated database; used by main, the tests and the document dump. */
 export async function createApp(config: Config, database: Database, logger: Logger): Promise<NestFastifyApplication> {
@@ -70,7 +74,7 @@ export async function createApp(config: Config, database: Database, logger: Logg
   addEnvelope(fastify);
   addHeaders(fastify, limits, families, health);
   addAccessLog(fastify, logger, metrics);
-  addOperations(fastify, { database, health, metrics, limits, writer: app.get(MessageWriter) });
+  addOperations(fastify, operationsOf(app));
   app.setGlobalPrefix(API_PREFIX);
   app.useGlobalPipes(new DtoPipe());
   app.useGlobalFilters(new ErrorFilter(logger));

@@ -22,13 +22,18 @@ export function toApiError(thrown: unknown): ApiError {
   return new ApiError('INTERNAL_ERROR', 'Internal server error', { cause: error });
 }
 
+/** The tenant a request acts in, for the log; of a registration there is none yet. */
+export function tenantOf({ principal }: FastifyRequest): string | undefined {
+  return principal?.kind === 'anonymous' ? undefined : principal?.clientId;
+}
+
 /** Renders an error: the one place that writes error bodies. */
 export function sendError(logger: Logger, request: FastifyRequest, reply: FastifyReply, thrown: unknown): void {
   const error = toApiError(thrown);
   if (error.status >= 500) {
     const level = error.status === 500 ? 'error' : 'warn';
     logger[level](
-      { request_id: request.id, client_id: request.principal?.clientId, fault: faultOf(error.cause ?? thrown) },
+      { request_id: request.id, client_id: tenantOf(request), fault: faultOf(error.cause ?? thrown) },
       error.code,
     );
   }

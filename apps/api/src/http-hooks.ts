@@ -1,13 +1,11 @@
-import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { Answer, ApiError, renderSuccess, unavailable, type ErrorCode } from '#libs/common';
 import type { Health, Metrics } from '#libs/observability';
 import { rawError } from '#libs/realtime';
-import { renderedBody, type LimitFamily, type RateLimits } from '#libs/security';
-import { sendError } from './error.filter.js';
+import { rateHeaders, renderedBody, type LimitFamily, type RateLimits } from '#libs/security';
+import { sendError, tenantOf } from './error.filter.js';
 
 /** Largest body, in bytes. */
 export const BODY_LIMIT = 256 * 1024;
@@ -18,13 +16,6 @@ const REFUSED: Record<string, [ErrorCode, string]> = {
   HPE_HEADER_OVERFLOW: ['HEADERS_TOO_LARGE', 'The headers must not exceed 16 KiB'],
   ERR_HTTP_REQUEST_TIMEOUT: ['REQUEST_TIMEOUT', 'The request did not arrive in time'],
 };
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
-
-/** The caller's own request id when it is usable, else a new one. */
-export function requestIdOf(raw: IncomingMessage): string {
-  const given = raw.headers['x-request-id'];
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-}
 
 function isApi(request: FastifyRequest): boolean {
   return request.url.startsWith(API_PREFIX);
@@ -73,10 +64,7 @@ export function writeHeaders(
   if (!isApi(request)) return;
   reply.header('X-Content-Type-Options', 'nosniff');
   const rate = request.rate ?? limits.idle(familyOf(request, families));
-  if (!rate) return;
-  reply.header('X-RateLimit-Limit', rate.limit);
-  reply.header('X-RateLimit-Remaining', rate.remaining);
-  reply.header('X-RateLimit-Reset', rate.resetAt);
+  if (rate) reply.headers(rateHeaders(rate));
 }
 
 /** X-Request-Id on every answer, the rate limit headers on every API answer. */
@@ -105,7 +93,7 @@ export function addAccessLog(fastify: FastifyInstance, logger: Logger, metrics: 
       logger.info(
         {
           request_id: request.id,
-          client_id: request.principal?.clientId,
+          client_id: tenantOf(request),
           method: request.method,
           route,
           status: reply.statusCode,
@@ -131,6 +119,6 @@ export function refuseWhileStopping(fastify: FastifyInstance, health: Health, lo
 export function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
   const refusal = REFUSED[error.code ?? ''] ?? ['BAD_REQUEST', 'The request is malformed'];
-  if (socket.writable) socket.write(rawError(...refusal));
+  if (socket.writable) socket.write(rawError(new ApiError(...refusal)));
   socket.destroy(error);
 }

@@ -10,4 +10,5 @@ export * from './dto-validator.js';
 export * from './dto.pipe.js';
 export * from './list-query.dto.js';
 export * from './responses.js';
+export * from './request-id.js';
 export * from './turnstile.js';

@@ -1,2 +1,3 @@
 export * from './app.module.js';
+export * from './operations.js';
 export * from './reseal-secrets.processor.js';

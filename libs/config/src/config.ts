@@ -9,6 +9,8 @@ export interface Config {
   readonly port: number;
   readonly host: string;
   readonly publicUrl: string;
+  /** Where a worker serves health and metrics; undefined: nowhere. */
+  readonly workerPort: number | undefined;
   readonly dataDir: string;
   /** undefined: the embedded PostgreSQL in `dataDir`. */
   readonly databaseUrl: string | undefined;
@@ -206,6 +208,7 @@ export function readConfig(env: Env): Config {
   const port = read.integer('PORT', 8000, 0, 65535);
   const config: Config = {
     port,
+    workerPort: read.text('WORKER_PORT') === undefined ? undefined : read.integer('WORKER_PORT', 0, 0, 65535),
     host: read.text('HOST') ?? '0.0.0.0',
     publicUrl: read.url('PUBLIC_URL', ['http:', 'https:']) ?? `http://localhost:${port}`,
     dataDir: read.text('DATA_DIR') ?? './data',

@@ -14,6 +14,8 @@ import { FactsWithSends1764001000000 } from './migrations/1764001000000-facts-wi
 import { LeanRelay1764001100000 } from './migrations/1764001100000-lean-relay.js';
 import { LiveMessages1764001200000 } from './migrations/1764001200000-live-messages.js';
 import { QueueByPlace1764001300000 } from './migrations/1764001300000-queue-by-place.js';
+import { ReleaseByPlace1764001400000 } from './migrations/1764001400000-release-by-place.js';
+import { LiveChanges1764001500000 } from './migrations/1764001500000-live-changes.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -32,6 +34,8 @@ const MIGRATIONS = [
   LeanRelay1764001100000,
   LiveMessages1764001200000,
   QueueByPlace1764001300000,
+  ReleaseByPlace1764001400000,
+  LiveChanges1764001500000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { NIL_ID } from '#libs/common';
 import { Database, type Tx } from '#libs/database';
 import type { AttemptOutcome, ClaimedDelivery, DeliveryHandler, DeliveryStatus } from './delivery.js';
 
@@ -88,12 +87,6 @@ export interface LeasedRow {
   lease_until: number;
 }
 
-/** The lock by which claims of all processes go one after another; `claim_deliveries` takes it. */
-const CLAIM_LOCK = 7226852;
-
-/** The tenant as the queue's indexes have it; see their migration. */
-const tenantOf = (row: string): string => `nullif(${row}client_id, '${NIL_ID}')`;
-
 /** The engine's queries: over all tenants, since the queue is one. */
 @Injectable()
 export class DeliveriesRepository {
@@ -157,24 +150,11 @@ export class DeliveriesRepository {
    */
   async release(ended: readonly { clientId: string; lane: string; orderKey: string | null }[]): Promise<void> {
     if (ended.length === 0) return;
-    await this.database.run(async (tx) => {
-      await tx.query(`SELECT pg_advisory_xact_lock(${CLAIM_LOCK}), set_config('synchronous_commit', 'off', true)`);
-      await this.releaseNext(tx, ended);
-    });
-  }
-
-  private async releaseNext(tx: Tx, ended: Parameters<DeliveriesRepository['release']>[0]): Promise<void> {
-    await tx.query(
-      `UPDATE deliveries d SET stage = 'ready', next_attempt_at = now()
-       FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::text[], $3::text[])) AS k (client_id, lane, order_key),
-         LATERAL (
-           SELECT o.id FROM deliveries o
-           WHERE ${tenantOf('o.')} = k.client_id AND o.lane = k.lane AND o.order_key = k.order_key AND o.stage IS NOT NULL
-           ORDER BY o.id LIMIT 1
-         ) AS first
-       WHERE d.client_id = k.client_id AND d.id = first.id AND d.stage = 'behind'`,
-      [ended.map((e) => e.clientId), ended.map((e) => e.lane), ended.map((e) => e.orderKey)],
-    );
+    await this.database.prepared('release_deliveries', 'SELECT release_deliveries($1, $2, $3)', [
+      ended.map((e) => e.clientId),
+      ended.map((e) => e.lane),
+      ended.map((e) => e.orderKey),
+    ]);
   }
 
   /** How much can go now. */

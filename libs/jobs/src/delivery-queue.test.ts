@@ -290,6 +290,51 @@ describe('The queue of deliveries', () => {
         assert.ok(many[index]! <= few[index]! * 1.5, `${what}: ${many[index]} rows for 100,000, ${few[index]} for 100`);
       }
     });
+
+    it(`lets the next of an order go with no more rows when 100,000 wait, when the planner knows ${told}`, async () => {
+      const client = await aClient(adder.database);
+      const fill = (n: number): Promise<void> =>
+        add(
+          Array.from({ length: n }, (_, i) =>
+            aDelivery(client, {
+              orderKey: `room ${i % 1_000}`,
+              // Some are not due.
+              ...(i % 5 === 0 && { dueAt: new Date(Date.now() + 3_600_000) }),
+            }),
+          ),
+        );
+      const tell = (when: typeof told) => when === told && adder.database.query('ANALYZE deliveries');
+      const released = async (): Promise<number> => {
+        const held = Array.from({ length: 8 }, () => aDelivery(client, { orderKey: newId() }));
+        await add(held);
+        const ids = held.map(({ id }) => id);
+        await adder.database.query(`UPDATE deliveries SET stage = 'behind' WHERE id = ANY ($1)`, [ids]);
+        const database = new Database(own.url, { max: 1 });
+        const read = await database.run(async (tx) => {
+          await tx.query('SET LOCAL plan_cache_mode = force_generic_plan');
+          const before = await rowsRead(tx);
+          await new DeliveriesRepository(tx as unknown as Database).release(
+            held.map(({ clientId, lane, orderKey }) => ({ clientId, lane, orderKey: orderKey! })),
+          );
+          return (await rowsRead(tx)) - before;
+        });
+        await database.close();
+        const rows = await adder.database.query<{ stage: string }>('SELECT stage FROM deliveries WHERE id = ANY ($1)', [
+          ids,
+        ]);
+        assert.deepEqual([...new Set(rows.map(({ stage }) => stage))], ['ready']);
+        return read;
+      };
+      await tell('that it is empty');
+      await fill(100);
+      await tell('that it is small');
+      const few = await released();
+      await fill(100_000);
+      await tell('as it is');
+      const many = await released();
+      assert.ok(few >= 8 && few < 100, `${few} rows for 100`);
+      assert.ok(many <= few * 1.5, `${many} rows for 100,000, ${few} for 100`);
+    });
   }
 });
 

@@ -65,6 +65,7 @@ describe('Deleted messages', () => {
     ['its first page', { order: 'asc' }, run(first, 1)],
     ['the messages of one sender', { sender_id: user }, run(last, -1)],
     ['those before a number', { before_seq: all }, run(last, -1)],
+    ['what changed last', { sort: 'updated_at' }, run(last, -1)],
   ] as const) {
     it(`are not read for the others: a room is paged through beside thousands as beside none (${what})`, async () => {
       const query = asked(fields);

@@ -34,13 +34,15 @@ export function messagesWithDeleted(order: 'asc' | 'desc'): string {
 
 /**
  * The same, with the order of the latest change as `position`: two index ranges as well, rows unchanged since creation by
- * messages_room_seq_key and changed ones by messages_changed_idx. What is unchanged is not deleted.
+ * messages_room_seq_key and changed ones by messages_live_changes_idx, or by messages_changed_idx, which has the deleted
+ * among them. What is unchanged is not deleted.
  */
-export function messagesByChange(order: 'asc' | 'desc'): string {
+export function messagesByChange(order: 'asc' | 'desc', withDeleted: boolean): string {
   return `(
   (SELECT y.*, y.seq AS position FROM messages y WHERE ${LIVE} AND y.change_seq = y.seq ORDER BY y.seq ${order})
   UNION ALL
-  (SELECT y.*, y.change_seq FROM messages y WHERE y.change_seq <> y.seq ORDER BY y.change_seq ${order})
+  (SELECT y.*, y.change_seq FROM messages y WHERE y.change_seq <> y.seq ${withDeleted ? '' : `AND ${LIVE}`}
+   ORDER BY y.change_seq ${order})
 ) x ${SENDERS}`;
 }
 

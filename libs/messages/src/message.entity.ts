@@ -4,6 +4,7 @@ import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 @Entity('messages')
 @Index('messages_room_seq_key', { synchronize: false })
 @Index('messages_changed_idx', { synchronize: false })
+@Index('messages_live_changes_idx', { synchronize: false })
 @Index('messages_reply_idx', { synchronize: false })
 @Index('messages_client_message_key', { synchronize: false })
 @ForeignKey('RoomCounterEntity', ['clientId', 'roomId'], ['clientId', 'roomId'], {

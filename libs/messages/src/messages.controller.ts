@@ -44,7 +44,7 @@ export class MessagesController {
     return this.messages.get(caller, messageId);
   }
 
-  /** Edit a message. */
+  /** Edit a message; a body that changes nothing leaves it as it is, not marked as edited. */
   @Put(':message_id')
   @Scopes('messages:write')
   @Returns(MessageDto)

@@ -40,7 +40,13 @@ export interface MessageState {
   room_id: string;
   sender_id: string | null;
   deleted_at: Date | null;
+  /** Whether the edit asked for says anything that does not stand there already. */
+  differs: boolean;
 }
+
+/** What an edit changes of a message: what is given and is not so already. */
+const DIFFERS = `coalesce(content <> $3::text, false) OR coalesce(meta <> $4::jsonb, false)
+  OR ($5::boolean AND edit_reason IS DISTINCT FROM $6::text)`;
 
 /** A page of a room, empty for a user who is not in it. */
 export interface RoomPage {
@@ -155,15 +161,22 @@ export class MessagesRepository {
   }
 
   /** The message's state under the lock of its room's counters; undefined when it does not exist. */
-  async lock(tx: Tx, clientId: string, messageId: string): Promise<MessageState | undefined> {
-    const sql = 'SELECT room_id, sender_id, deleted_at FROM messages WHERE client_id = $1 AND id = $2';
-    const [seen] = await tx.query<MessageState>(sql, [clientId, messageId]);
+  async lock(
+    tx: Tx,
+    clientId: string,
+    messageId: string,
+    edit: MessageUpdateDto = {},
+  ): Promise<MessageState | undefined> {
+    const sql = `SELECT room_id, sender_id, deleted_at, ${DIFFERS} AS differs FROM messages WHERE client_id = $1 AND id = $2`;
+    const { content, meta, edit_reason: reason } = edit;
+    const params = [clientId, messageId, content ?? null, meta ?? null, reason !== undefined, reason ?? null];
+    const [seen] = await tx.query<MessageState>(sql, params);
     if (!seen) return undefined;
     await tx.query('SELECT 1 FROM room_counters WHERE client_id = $1 AND room_id = $2 FOR UPDATE', [
       clientId,
       seen.room_id,
     ]);
-    const [row] = await tx.query<MessageState>(sql, [clientId, messageId]);
+    const [row] = await tx.query<MessageState>(sql, params);
     return row;
   }
 
@@ -238,7 +251,7 @@ export class MessagesRepository {
 
 /** Where a room's messages come from in the order asked for. */
 function messagesOfRoom({ sort, order, include_deleted }: MessageListQueryDto): string {
-  if (sort === 'updated_at') return messagesByChange(order!);
+  if (sort === 'updated_at') return messagesByChange(order!, include_deleted === true);
   return include_deleted ? messagesWithDeleted(order!) : MESSAGES;
 }
 

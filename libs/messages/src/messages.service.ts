@@ -69,14 +69,15 @@ export class MessagesService {
     return message;
   }
 
-  /** Edits a message; a user its own only. */
+  /** Edits a message; a user its own only. An edit that changes nothing is none: nobody is told, nothing is marked. */
   update(caller: Principal, messageId: string, input: MessageUpdateDto): Promise<MessageDto> {
     return this.uow.run(caller, async (tx) => {
-      const state = await this.repository.lock(tx, caller.clientId, messageId);
+      const state = await this.repository.lock(tx, caller.clientId, messageId, input);
       if (!state || state.deleted_at) throw notFound('Message');
       await this.rooms.requireAccess(caller, state.room_id, undefined, tx);
       if (caller.kind === 'user' && state.sender_id !== caller.userId)
         throw forbidden('Only the sender edits a message');
+      if (!state.differs) return (await this.repository.find(tx, caller.clientId, messageId))!;
       const { seq, at } = await this.repository.takeSeq(tx, caller.clientId, state.room_id, 0);
       await this.repository.update(tx, caller.clientId, messageId, input, seq, at);
       const message = (await this.repository.find(tx, caller.clientId, messageId))!;

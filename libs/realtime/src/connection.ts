@@ -111,7 +111,7 @@ export abstract class Connection {
     this.host.closed(this);
   }
 
-  /** Asks a silent peer whether it is there; what the transport does by itself needs nothing. */
+  /** Asks a silent peer whether it is there, `now` by `performance.now()`; what the transport does by itself needs nothing. */
   probe(_now: number, _pingMs: number, _silentMs: number): void {
     // Socket.IO has its own heartbeat.
   }

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { Inject, Injectable } from '@nestjs/common';
-import { ApiError, type ErrorCode } from '#libs/common';
+import { ApiError, forbidden, unavailable } from '#libs/common';
 import { CONFIG, type Config } from '#libs/config';
+import { Health } from '#libs/observability';
 import {
   addressOf,
   KeyDirectory,
@@ -20,12 +21,6 @@ const KEY_PARAMETERS = ['token', 'key', 'api_key', 'apikey', 'access_token', 'au
 /** What somebody shows at the door. */
 export type Credential = { key: string } | { ticket: string };
 
-/** Why a handshake is refused before there is a connection. */
-export interface Refusal {
-  code: ErrorCode;
-  detail: string;
-}
-
 /** Checks who wants to connect. Only failures count, against the address they come from. */
 @Injectable()
 export class Doorkeeper {
@@ -36,6 +31,7 @@ export class Doorkeeper {
     private readonly keys: KeyDirectory,
     private readonly tickets: Tickets,
     private readonly limits: RateLimits,
+    private readonly health: Health,
     @Inject(CONFIG) private readonly config: Config,
   ) {
     this.ownOrigin = new URL(config.publicUrl).origin;
@@ -55,18 +51,19 @@ export class Doorkeeper {
     }
   }
 
-  /** What speaks against the handshake itself: a key in the URL, a page of an origin that is not allowed. */
-  refusalOf(request: IncomingMessage): Refusal | undefined {
+  /** What speaks against the handshake itself: the end of the process, a key in the URL, a page of an origin that is not allowed. */
+  refusalOf(request: IncomingMessage): ApiError | undefined {
+    if (this.health.stopping) return unavailable('The server is shutting down');
     const { searchParams } = urlOf(request);
     if (KEY_PARAMETERS.some((name) => searchParams.has(name))) {
-      return {
-        code: 'BAD_REQUEST',
-        detail: 'A key never goes into a URL: use the Authorization header, a first frame or a ticket',
-      };
+      return new ApiError(
+        'BAD_REQUEST',
+        'A key never goes into a URL: use the Authorization header, a first frame or a ticket',
+      );
     }
     const { origin } = request.headers;
     if (origin === undefined || this.isAllowed(origin, request.headers.host)) return undefined;
-    return { code: 'INSUFFICIENT_PERMISSIONS', detail: 'This origin is not allowed (CORS_ORIGINS)' };
+    return forbidden('This origin is not allowed (CORS_ORIGINS)');
   }
 
   /** Only browsers send an origin. Without CORS_ORIGINS pages of the server's own origin may connect, as with REST. */

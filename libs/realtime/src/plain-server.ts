@@ -3,16 +3,15 @@ import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { Injectable } from '@nestjs/common';
-import { ApiError, type ErrorCode } from '#libs/common';
-import { Health } from '#libs/observability';
+import { ApiError } from '#libs/common';
 import { closingOf, CLOSE } from './close-codes.js';
 import { asApiError, Commands } from './commands.js';
 import { bearerOf, Doorkeeper, urlOf, type Credential } from './doorkeeper.js';
 import { Entrance } from './entrance.js';
 import { errorFrame } from './frames.js';
-import { rawError } from './raw-error.js';
 import { parse, PlainConnection, ServerSocket } from './plain-connection.js';
 import { Timings } from './timings.js';
+import { UpgradeAnswers } from './upgrade-answers.js';
 
 /** Where plain WebSocket connects. */
 export const OPEN_PATH = '/api/v1/websocket/open';
@@ -39,9 +38,16 @@ export class PlainServer {
     private readonly doorkeeper: Doorkeeper,
     private readonly entrance: Entrance,
     private readonly commands: Commands,
-    private readonly health: Health,
+    private readonly answers: UpgradeAnswers,
     private readonly timings: Timings,
-  ) {}
+  ) {
+    this.server.on('headers', (lines, request) => {
+      for (const [name, value] of Object.entries(answers.headersOf(request))) lines.push(`${name}: ${value}`);
+    });
+    this.server.on('wsClientError', ({ message }, socket, request) => {
+      answers.refuse(request, socket, new ApiError('BAD_REQUEST', message));
+    });
+  }
 
   attach(http: Server): void {
     http.on('upgrade', (request, socket, head) => this.upgrade(http, request, socket, head));
@@ -57,10 +63,11 @@ export class PlainServer {
     if (pathname.startsWith(`${SOCKETIO_PATH}/`)) return;
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') return serveAsItIs(http, request, socket, head);
     socket.on('error', ignore);
-    if (pathname.replace(/\/$/, '') !== OPEN_PATH) return refuse(socket, 'RESOURCE_NOT_FOUND', 'No such route');
-    if (this.health.stopping) return refuse(socket, 'SERVICE_UNAVAILABLE', 'The server is shutting down');
-    const refusal = this.doorkeeper.refusalOf(request);
-    if (refusal) return refuse(socket, refusal.code, refusal.detail);
+    const refusal =
+      pathname.replace(/\/$/, '') === OPEN_PATH
+        ? this.doorkeeper.refusalOf(request)
+        : new ApiError('RESOURCE_NOT_FOUND', 'No such route');
+    if (refusal) return this.answers.refuse(request, socket, refusal);
     this.server.handleUpgrade(request, socket, head, (accepted) => {
       this.greet(accepted as ServerSocket, socket as Socket, request);
     });
@@ -149,11 +156,6 @@ function dismiss(socket: ServerSocket, error: ApiError): void {
   socket.send(errorFrame({ code: error.code, detail, closeCode: code, retryAfter: error.retryAfterSeconds }).json);
   socket.close(code, detail.slice(0, 100));
   setTimeout(() => socket.terminate(), 3_000).unref();
-}
-
-/** An HTTP answer instead of the upgrade. */
-function refuse(socket: Duplex, code: ErrorCode, detail: string): void {
-  socket.end(rawError(code, detail));
 }
 
 /** One that offers another protocol, as some clients offer HTTP/2, is a request like any other: it goes in again without. */

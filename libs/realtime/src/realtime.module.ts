@@ -29,6 +29,7 @@ import { Tickets } from './tickets.js';
 import { Timings } from './timings.js';
 import { ReadTurnstile } from './read-turnstile.js';
 import { Typing } from './typing.js';
+import { UpgradeAnswers } from './upgrade-answers.js';
 import { WebsocketController } from './websocket.controller.js';
 
 const broker = {
@@ -46,7 +47,17 @@ const state = {
 
 const CORE = [Connections, Channels, CatchUp, Outbox, RealtimeMetrics, Sources, Subscriptions, Timings, ReadTurnstile];
 const PEOPLE = [Presence, Typing, Reception, Exchange];
-const SERVERS = [Authority, Commands, Doorkeeper, Entrance, PlainServer, SocketIoServer, SocketServer, Tickets];
+const SERVERS = [
+  Authority,
+  Commands,
+  Doorkeeper,
+  Entrance,
+  PlainServer,
+  SocketIoServer,
+  SocketServer,
+  Tickets,
+  UpgradeAnswers,
+];
 
 /** The real-time channel. Imported without an HTTP server it publishes and serves nobody. */
 @Global()

@@ -1,8 +1,7 @@
-import type { IncomingMessage, Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { Server, type Socket } from 'socket.io';
 import { ApiError } from '#libs/common';
-import { Health } from '#libs/observability';
 import { closingOf } from './close-codes.js';
 import { asApiError, Commands } from './commands.js';
 import { bearerOf, Doorkeeper, type Credential } from './doorkeeper.js';
@@ -11,6 +10,14 @@ import { faultData, serverFrame } from './frames.js';
 import { MAX_MESSAGE_BYTES, SOCKETIO_PATH } from './plain-server.js';
 import { SocketIoConnection } from './socketio-connection.js';
 import { Timings } from './timings.js';
+import { UpgradeAnswers } from './upgrade-answers.js';
+
+/** What Engine.IO says of a handshake that it refuses. */
+interface RefusedHandshake {
+  /** With the response where it is no upgrade, and with the socket where that was let through. */
+  req: IncomingMessage & { res?: ServerResponse; websocket?: unknown };
+  message: string;
+}
 
 /** Socket.IO 4, websocket and long-polling, on the API's own HTTP server. */
 @Injectable()
@@ -21,7 +28,7 @@ export class SocketIoServer {
     private readonly doorkeeper: Doorkeeper,
     private readonly entrance: Entrance,
     private readonly commands: Commands,
-    private readonly health: Health,
+    private readonly answers: UpgradeAnswers,
     private readonly timings: Timings,
   ) {}
 
@@ -40,12 +47,14 @@ export class SocketIoServer {
         origin: (origin, done) => done(null, origin !== undefined && this.doorkeeper.isAllowed(origin, undefined)),
       },
       allowRequest: (request, done) => {
-        const refusal = this.health.stopping
-          ? 'The server is shutting down'
-          : this.doorkeeper.refusalOf(request)?.detail;
-        done(refusal ?? null, refusal === undefined);
+        const refusal = this.doorkeeper.refusalOf(request);
+        done(refusal?.message ?? null, refusal === undefined);
       },
     });
+    io.engine.on('headers', (headers: object, request: IncomingMessage) => {
+      Object.assign(headers, this.answers.headersOf(request));
+    });
+    io.engine.on('connection_error', (refused: RefusedHandshake) => this.refused(refused));
     io.on('connection', (socket) => void this.connected(socket));
     this.io = io;
   }
@@ -59,6 +68,17 @@ export class SocketIoServer {
   close(): void {
     this.io?.disconnectSockets(true);
     this.io?.engine.close();
+  }
+
+  /** Engine.IO is about to refuse: a request in its own way, with our headers; an upgrade has been answered by then. */
+  private refused({ req: request, message }: RefusedHandshake): void {
+    const { res: response, websocket } = request;
+    if (response) {
+      for (const [name, value] of Object.entries(this.answers.headersOf(request))) response.setHeader(name, value);
+    } else if (!websocket) {
+      const error = this.doorkeeper.refusalOf(request) ?? new ApiError('BAD_REQUEST', message);
+      this.answers.refuse(request, request.socket, error);
+    }
   }
 
   /**

@@ -4,6 +4,7 @@ export * from './key-directory.js';
 export { tooMany } from './guards.js';
 export * from './route-rules.js';
 export * from './rate-limits.js';
+export { rateHeaders } from './rate-state.js';
 export * from './trusted-proxies.js';
 export * from './secret-box.js';
 export * from './unit-of-work.js';

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { openDataDirectory } from '#libs/database';
 
 const ID_BYTES = 4;
 const IV_BYTES = 12;
@@ -43,10 +44,10 @@ export class SecretBox {
 }
 
 /** The generated key of the embedded default: made once, kept in the data directory, readable by its owner only. */
-export function generatedKey(dataDir: string): Buffer {
+export async function generatedKey(dataDir: string): Promise<Buffer> {
   const file = join(dataDir, 'encryption.key');
   if (!existsSync(file)) {
-    mkdirSync(dataDir, { recursive: true });
+    await openDataDirectory(dataDir);
     writeFileSync(file, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' });
   }
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'base64');

@@ -17,8 +17,8 @@ import { UnitOfWork } from './unit-of-work.js';
     {
       provide: SecretBox,
       inject: [CONFIG],
-      useFactory: (config: Config) =>
-        new SecretBox(config.encryptionKeys.length > 0 ? config.encryptionKeys : [generatedKey(config.dataDir)]),
+      useFactory: async ({ encryptionKeys, dataDir }: Config) =>
+        new SecretBox(encryptionKeys.length > 0 ? encryptionKeys : [await generatedKey(dataDir)]),
     },
     KeyStep,
     { provide: APP_GUARD, useClass: AdmissionGuard },

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { pino } from 'pino';
+import { until } from '../../support/concurrency.js';
 import { aMessage, aRoom, aTenant, aUser, startApi, type TestApi } from '../../support/api.js';
 
 describe('Clients', () => {
@@ -17,6 +19,26 @@ describe('Clients', () => {
     assert.deepEqual(read.body.data, changed.body.data);
     assert.deepEqual([read.body.data.name, read.body.data.description], [body.name, body.description]);
     assert.ok(!read.text.includes(tenant.key));
+  });
+
+  it('is named in the log of its requests; its registration, which has no client yet, names none', async () => {
+    const lines: { msg: string; route: string; client_id?: string }[] = [];
+    const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const logged = await startApi({}, undefined, logger);
+    try {
+      const tenant = await aTenant(logged);
+      await logged.call('GET', '/clients/me', { key: tenant.key });
+      await until('both are logged', () => lines.filter(({ msg }) => msg === 'request').length === 2);
+      assert.deepEqual(
+        lines.map(({ route, client_id }) => [route, client_id]),
+        [
+          ['/api/v1/clients', undefined],
+          ['/api/v1/clients/me', tenant.id],
+        ],
+      );
+    } finally {
+      await logged.stop();
+    }
   });
 
   it('erases itself with all it owns, only when its name is confirmed', async () => {

@@ -12,6 +12,7 @@ import {
   type TestTenant,
   type TestUser,
 } from '../../support/api.js';
+import { aSocket, closeSockets } from '../../support/sockets.js';
 
 describe('Messages', () => {
   let api: TestApi;
@@ -48,6 +49,39 @@ describe('Messages', () => {
     );
     assert.deepEqual(await get(`/messages/${message.id}`), edited);
     assert.equal((await get(`/rooms/${id}`)).seq, message.seq + 1);
+  });
+
+  it('takes what changes nothing for no edit: no mark, no seq, no frame, on every way', async () => {
+    const id = await room();
+    const sent = (await send(id, { content: 'as it is', meta: { a: [1, { b: 2 }] } })).body.data;
+    const { key } = john;
+    const socket = await aSocket(api.url, 'websocket', key);
+    const same = [
+      {},
+      { content: 'as it is' },
+      { content: 'as it is', meta: { a: [1, { b: 2 }] } },
+      { edit_reason: null },
+    ];
+    for (const body of same) {
+      const reply = await api.call('PUT', `/messages/${sent.id}`, { key, body });
+      assert.deepEqual([reply.status, reply.body.data], [200, sent]);
+      assert.deepEqual(await socket.ask('edit_message', { message_id: sent.id, ...body }), sent);
+    }
+    assert.equal((await get(`/rooms/${id}`)).seq, sent.seq);
+    assert.equal((await api.call('PUT', `/messages/${sent.id}`, { key: jane.key, body: {} })).status, 403);
+    const edit = (body: object) => api.call('PUT', `/messages/${sent.id}`, { key, body });
+    const changes = [{ meta: { a: [1, { b: 3 }] } }, { edit_reason: 'why' }, { content: 'other' }];
+    for (const [index, body] of changes.entries()) {
+      const { data } = (await edit(body)).body;
+      assert.equal(data.is_edited, true);
+      assert.equal((await get(`/rooms/${id}`)).seq, sent.seq + index + 1);
+    }
+    await socket.frame('message_updated', (frame) => frame.data.content === 'other');
+    assert.deepEqual(
+      socket.changes(id).map(({ seq }) => seq),
+      changes.map((_, index) => sent.seq + index + 1),
+    );
+    closeSockets();
   });
 
   it('deletes softly: content and meta are erased, the place stays', async () => {

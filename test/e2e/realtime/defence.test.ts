@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { request } from 'node:http';
+import { request, type IncomingMessage } from 'node:http';
 import { connect as dial } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { io } from 'socket.io-client';
 import { WebSocket } from 'ws';
 import { newId } from '#libs/common';
-import { Timings } from '#libs/realtime';
+import { SocketServer, Timings } from '#libs/realtime';
 import {
   aMessage,
   aRoom,
@@ -28,7 +29,11 @@ describe('Defence', () => {
   let path: string;
   const open: { close(): void }[] = [];
   before(async () => {
-    api = await startApi({ WS_MAX_CONNECTIONS_PER_PRINCIPAL: '3', CORS_ORIGINS: 'https://app.example' });
+    api = await startApi({
+      WS_MAX_CONNECTIONS_PER_PRINCIPAL: '3',
+      CORS_ORIGINS: 'https://app.example',
+      RATE_LIMIT_DEFAULT: '5000/3600',
+    });
     tenant = await aTenant(api);
     anna = await aUser(tenant);
     room = await aRoom(tenant, anna);
@@ -146,6 +151,26 @@ describe('Defence', () => {
     await new Promise((resolve) => socket.once('connect_error', resolve));
   });
 
+  it('neither ends nor keeps a socket because the clock is set', async (t) => {
+    const timings = api.app.get(Timings);
+    const sweep = (): void => (api.app.get(SocketServer) as unknown as { sweep(): void }).sweep();
+    const user = await aUser(tenant);
+    const { now } = Date;
+    let set = 0;
+    t.mock.method(Date, 'now', () => now() + set);
+    const socket = await aSocket(api.url, 'websocket', user.key);
+    set = 3_600_000;
+    sweep();
+    await socket.ask('ping');
+    set = 0;
+    await socket.ask('ping');
+    set = -3_600_000;
+    timings.silentMs = 0;
+    sweep();
+    timings.silentMs = 60_000;
+    await socket.ended();
+  });
+
   it('answers an upgrade anywhere else with 404', async () => {
     const status = await new Promise((resolve, reject) => {
       const call = request(`${api.url}/api/v1/rooms`, {
@@ -156,6 +181,62 @@ describe('Defence', () => {
     });
     assert.equal(status, 404);
   });
+
+  it('answers every handshake with its request id, and on the API’s paths the limits, refused or not', async () => {
+    const key = { authorization: `Bearer ${anna.key}` };
+    const evil = { origin: 'https://evil.example' };
+    const plain = '/api/v1/websocket/open';
+    const engine = '/socket.io/?EIO=4&transport=websocket';
+    const cases: [number, string, Record<string, string>, boolean][] = [
+      [101, plain, key, true],
+      [400, `${plain}?token=x`, {}, true],
+      [400, plain, { 'sec-websocket-key': 'short' }, true],
+      [403, plain, evil, true],
+      [404, '/api/v1/rooms', key, true],
+      [404, '/elsewhere', {}, false],
+      [101, engine, {}, false],
+      [400, `${engine}&token=x`, {}, false],
+      [400, `${engine}&sid=unknown`, {}, false],
+      [403, engine, evil, false],
+    ];
+    for (const [status, path, headers, isApi] of cases) {
+      const { response, body } = await upgrade(path, { 'x-request-id': 'given-by-me', ...headers });
+      const what = `${path} ${JSON.stringify(headers)}`;
+      assert.equal(response.statusCode, status, what);
+      assert.equal(response.headers['x-request-id'], 'given-by-me', what);
+      assert.equal(response.headers['x-ratelimit-limit'], isApi ? '5000' : undefined, what);
+      assert.equal(response.headers['x-ratelimit-remaining'], isApi ? '5000' : undefined, what);
+      assert.equal(Number(response.headers['x-ratelimit-reset']) > Date.now() / 1_000, isApi, what);
+      if (status !== 101) assert.equal((JSON.parse(body) as { request_id: string }).request_id, 'given-by-me', what);
+    }
+    const polled = `${api.url}/socket.io/?EIO=4&transport=polling`;
+    for (const [status, query] of [
+      [200, ''],
+      [403, '&token=x'],
+      [400, '&sid=unknown'],
+    ] as const) {
+      const reply = await fetch(polled + query, { headers: { 'x-request-id': 'given-by-me' } });
+      assert.deepEqual([reply.status, reply.headers.get('x-request-id')], [status, 'given-by-me'], query);
+    }
+  });
+
+  /** Asks for an upgrade by hand; what it is answered. */
+  async function upgrade(path: string, headers: Record<string, string>) {
+    const call = request(api.url + path, {
+      headers: {
+        ...{ connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' },
+        ...{ 'sec-websocket-key': 'MDEyMzQ1Njc4OWFiY2RlZg==', ...headers },
+      },
+    });
+    return new Promise<{ response: IncomingMessage; body: string }>((resolve, reject) => {
+      call.on('upgrade', (response, socket) => {
+        socket.destroy();
+        resolve({ response, body: '' });
+      });
+      call.on('response', (response) => void text(response).then((body) => resolve({ response, body }), reject));
+      call.on('error', reject).end();
+    });
+  }
 
   for (const way of WAYS) {
     it(`holds the limit of connections per principal: the third is let in, the fourth is not, over ${way}`, async () => {

@@ -1,3 +1,4 @@
+export { openDataDirectory } from './data-directory.js';
 export { EmbeddedPostgresError } from './embedded-postgres.error.js';
 export { startEmbeddedPostgres } from './embedded-postgres.js';
 export type {
