@@ -47,6 +47,7 @@ export class ClientsRepository {
 
   /** Erases the tenant: every tenant-owned table cascades from the client row. False when the name does not match. */
   async erase(tx: Tx, clientId: string, name: string): Promise<boolean> {
+    await tx.patient();
     // A lock that lets others refer to the client: a relay of events serves everyone and must not wait for this.
     const named = 'SELECT 1 FROM clients WHERE id = $1 AND name = $2 FOR NO KEY UPDATE';
     if ((await tx.query(named, [clientId, name])).length === 0) return false;

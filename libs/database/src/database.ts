@@ -10,6 +10,10 @@ const asText = (value: string): string => value;
 const AS_TEXT = { rowMode: 'array' as const, types: { getTypeParser: () => asText } as CustomTypesConfig };
 const TX = Symbol('Tx');
 const MAX_RUNS = 5;
+const STATEMENT_TIMEOUT_MS = 30_000;
+/** How much longer than PostgreSQL the driver waits before it takes the connection for dead. */
+const ANSWER_MARGIN_MS = 5_000;
+const PATIENT_MS = 3_600_000;
 
 /** Anything that answers SQL: the pool or a transaction. */
 export interface Sql {
@@ -25,6 +29,8 @@ export interface Tx extends Sql {
   preparedText(statement: NamedStatement): Promise<TextRow[]>;
   /** Runs once this transaction has committed, and only then. It must not throw. */
   afterCommit(work: () => void): void;
+  /** From here on a statement of this transaction may take an hour: for what grows with all that a tenant has stored. */
+  patient(): Promise<void>;
 }
 
 /** The PostgreSQL pool and the unit of work. */
@@ -33,14 +39,15 @@ export class Database implements Sql {
 
   constructor(
     readonly url: string,
-    options: { max?: number; onError?: (error: Error) => void } = {},
+    options: { max?: number; statementTimeoutMs?: number; onError?: (error: Error) => void } = {},
   ) {
+    const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
     this.pool = new Pool({
       connectionString: url,
       max: options.max ?? 10,
       connectionTimeoutMillis: 5_000,
-      statement_timeout: 30_000,
-      query_timeout: 35_000,
+      statement_timeout: statementTimeoutMs,
+      query_timeout: statementTimeoutMs + ANSWER_MARGIN_MS,
       keepAlive: true,
     });
     this.pool.on('error', (error) => options.onError?.(error));
@@ -118,13 +125,19 @@ export class Database implements Sql {
 }
 
 function transactionOn(connection: PoolClient, committed: (() => void)[]): Tx {
+  // The driver's types do not know that its own limit can be set for one query.
+  let limits: { query_timeout?: number } = {};
   return {
     [TX]: true,
-    query: async <T extends QueryResultRow>(sql: string, params: unknown[] = []) =>
-      (await connection.query<T>(sql, params)).rows,
+    query: async <T extends QueryResultRow>(text: string, values: unknown[] = []) =>
+      (await connection.query<T>({ text, values, ...limits })).rows,
     prepared: async <T extends QueryResultRow>(name: string, text: string, values: unknown[]) =>
-      (await connection.query<T>({ name, text, values })).rows,
-    preparedText: async (statement) => (await connection.query<TextRow>({ ...statement, ...AS_TEXT })).rows,
+      (await connection.query<T>({ name, text, values, ...limits })).rows,
+    preparedText: async (statement) => (await connection.query<TextRow>({ ...statement, ...AS_TEXT, ...limits })).rows,
     afterCommit: (work) => committed.push(work),
+    patient: async () => {
+      await connection.query(`SET LOCAL statement_timeout = ${PATIENT_MS}`);
+      limits = { query_timeout: PATIENT_MS + ANSWER_MARGIN_MS };
+    },
   };
 }

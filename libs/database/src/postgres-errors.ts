@@ -30,6 +30,11 @@ export function isRetryable(error: unknown): boolean {
   return code === '40001' || code === '40P01';
 }
 
+/** A row that another transaction held for longer than this session waits: the statement had no effect. */
+export function isLockTimeout(error: unknown): boolean {
+  return ((error ?? {}) as PostgresError).code === '55P03';
+}
+
 /** A server that is there and can do nothing: out of disk, memory or connections, or one that others write to. */
 function isHelpless(code: string): boolean {
   return code.startsWith('53') || code === '25006';
@@ -77,6 +82,7 @@ export function classify(error: unknown): unknown {
   if (isConnectionFault(error)) return unavailable('The database is not reachable', error);
   const { code } = (error ?? {}) as PostgresError;
   if (code === '57014') return unavailable('The query took too long', error, 5);
+  if (isLockTimeout(error)) return unavailable('What this is about is just being changed at length', error, 5);
   if (isRetryable(error)) return unavailable('The database is too contended', error);
   return error;
 }

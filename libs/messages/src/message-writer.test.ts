@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { ApiError } from '#libs/common';
 import { EventLog } from '#libs/events';
 import { Hub } from '#libs/realtime';
+import { until } from '../../../test/support/concurrency.js';
 import { seeded } from '../../../test/support/random.js';
 import { MessageWriter, type SendExecutor } from './message-writer.js';
 import type { MessageSend, SendOutcome } from './message-sends.js';
@@ -180,6 +181,41 @@ describe('MessageWriter', () => {
     );
     assert.equal((results[2] as PromiseRejectedResult).reason.code, '23514');
     assert.deepEqual(executor.batches, [['first'], ['a', 'bad', 'b'], ['a'], ['bad'], ['b']]);
+  });
+
+  it('asks once for a room that somebody holds, and stores what came with it for others', async () => {
+    const executor = new RuleExecutor((sends) => {
+      if (sends.some((send) => send.roomId === 'held')) throw fault('55P03');
+      return sends.map(outcomeOf);
+    });
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const to = (roomId: string, content: string) => writer.send({ ...aSend(content), roomId });
+    const sent = [to('first', '1'), to('held', 'a'), to('free', 'b'), to('held', 'c'), to('free', 'd')];
+    const results = await Promise.allSettled(sent);
+    assert.deepEqual(
+      results.map((result) => result.status),
+      ['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled'],
+    );
+    for (const n of [1, 3]) is503(/being changed/)((results[n] as PromiseRejectedResult).reason);
+    assert.deepEqual(executor.batches, [['1'], ['a', 'b', 'c', 'd'], ['a'], ['b'], ['d']]);
+  });
+
+  it('lets a lone send leave beside flights that are held up, and holds what goes to their rooms', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const to = (roomId: string, content: string) => void writer.send({ ...aSend(content), roomId });
+    for (const n of [1, 2, 3]) {
+      to(`held ${n}`, `${n}`);
+      to('held 1', `parked ${n}`);
+      await until('it has left', () => executor.running === n);
+    }
+    to('free', 'free');
+    await until('it has left', () => executor.running === 4);
+    await executor.succeed(3);
+    assert.deepEqual(executor.batches, [['1'], ['2'], ['3'], ['free']]);
+    await executor.succeed(0);
+    await until('what was parked has left', () => executor.running === 3);
+    assert.deepEqual(executor.batches[4], ['parked 1', 'parked 2', 'parked 3']);
   });
 
   for (const code of ['40P01', '40001']) {

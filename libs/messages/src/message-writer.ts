@@ -1,6 +1,14 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { ApiError, unavailable } from '#libs/common';
-import { classify, Database, HotSessions, isRetryable, isStatementFault, NoConnection } from '#libs/database';
+import {
+  classify,
+  Database,
+  HotSessions,
+  isLockTimeout,
+  isRetryable,
+  isStatementFault,
+  NoConnection,
+} from '#libs/database';
 import { EventLog } from '#libs/events';
 import { Hub, type RoomChange } from '#libs/realtime';
 import { sendOutcomes, sendStatement, type MessageSend, type SendOutcome } from './message-sends.js';
@@ -13,6 +21,9 @@ const MAX_FLIGHTS = 2;
 const WORTH_A_FLIGHT = 24;
 /** A flight of so many tells of a crowd. */
 const CROWD = 8;
+/** A flight that takes so long is held up, as by a room that is being erased: others then leave as if it were not there. */
+const HELD_UP_MS = 100;
+const MAX_HELD_UP = 4;
 
 interface Waiting {
   /** Its place in the order of arrival. */
@@ -38,7 +49,7 @@ export class PostgresSendExecutor implements SendExecutor {
   private readonly sessions: HotSessions;
 
   constructor(database: Database) {
-    this.sessions = new HotSessions(database.url, MAX_FLIGHTS);
+    this.sessions = new HotSessions(database.url, MAX_FLIGHTS + MAX_HELD_UP);
   }
 
   async execute(sends: MessageSend[]): Promise<SendOutcome[]> {
@@ -54,8 +65,9 @@ export class PostgresSendExecutor implements SendExecutor {
  * Group commit: sends that arrive while a flight is under way wait for it and go together in the next. A lone send goes
  * at once, with no timer, so it pays what a commit of its own would. A second flight leaves before the first is back
  * only when enough sends wait to be worth a commit, and never with a room of the first: what arrives for such a room is
- * parked until its flight is back, so the order of arrival is the order of seqs in a room. At most 10,000 sends wait;
- * beyond that new ones are refused, none is dropped.
+ * parked until its flight is back, so the order of arrival is the order of seqs in a room. A flight that is held up, by a
+ * room that somebody else has locked at length, keeps no other from leaving. At most 10,000 sends wait; beyond that new
+ * ones are refused, none is dropped.
  */
 @Injectable()
 export class MessageWriter implements OnApplicationShutdown {
@@ -66,6 +78,7 @@ export class MessageWriter implements OnApplicationShutdown {
   /** Rooms in flight, with what arrived for them since, in order of arrival. */
   private readonly parked = new Map<string, Waiting[]>();
   private flights = 0;
+  private heldUp = 0;
   private arrived = 0;
   /** Whether the last flight had company: then the next arrivals come in a burst, and it pays to take all of one turn. */
   private crowded = false;
@@ -85,7 +98,7 @@ export class MessageWriter implements OnApplicationShutdown {
       const item = { place: ++this.arrived, send, resolve, reject };
       this.depth++;
       (this.parked.get(send.roomId) ?? this.waiting).push(item);
-      if (this.flights > 0 || !this.crowded) this.launch();
+      if (this.flights > this.heldUp || !this.crowded) this.launch();
       else if (this.waiting.length === 1) setImmediate(() => this.launch());
     });
   }
@@ -96,7 +109,9 @@ export class MessageWriter implements OnApplicationShutdown {
 
   /** Starts the flights there is reason for. */
   private launch(): void {
-    while (this.waiting.length >= (this.flights === 0 ? 1 : WORTH_A_FLIGHT) && this.flights < MAX_FLIGHTS) {
+    for (;;) {
+      const others = this.flights - this.heldUp;
+      if (others >= MAX_FLIGHTS || this.waiting.length < (others === 0 ? 1 : WORTH_A_FLIGHT)) return;
       void this.fly(this.takeBatch());
     }
   }
@@ -104,7 +119,17 @@ export class MessageWriter implements OnApplicationShutdown {
   private async fly(batch: Waiting[]): Promise<void> {
     this.flights++;
     this.crowded = batch.length >= CROWD;
-    await this.store(batch);
+    const stored = this.store(batch);
+    let heldUp = false;
+    const watch = setTimeout(() => {
+      if (this.heldUp === MAX_HELD_UP) return;
+      heldUp = true;
+      this.heldUp++;
+      this.launch();
+    }, HELD_UP_MS);
+    await stored;
+    clearTimeout(watch);
+    if (heldUp) this.heldUp--;
     this.flights--;
     this.land(batch);
     this.launch();
@@ -146,24 +171,34 @@ export class MessageWriter implements OnApplicationShutdown {
     if (freed.length > 0) this.waiting = [...freed, ...this.waiting].sort((a, b) => a.place - b.place);
   }
 
-  /** Stores a batch and answers everyone in it; never rejects. */
-  private async store(batch: Waiting[]): Promise<void> {
+  /** Stores a batch and answers everyone in it; never rejects. Resolves with what went wrong for all of it. */
+  private async store(batch: Waiting[]): Promise<unknown> {
     for (let run = 1; ; run++) {
       try {
         const outcomes = await this.executor.execute(batch.map((item) => item.send));
         this.hub.changed(...batch.flatMap(({ send }, index) => messageChange(send.clientId, outcomes[index]!)));
         if (outcomes.some(({ logged }) => logged)) this.events.committed();
         batch.forEach((item, index) => item.resolve(outcomes[index]!));
-        return;
+        return undefined;
       } catch (error) {
         if (isRetryable(error) && run < MAX_RUNS) continue;
-        // PostgreSQL refused the statement, so nothing of it is stored: alone, one bad row fails alone.
-        if (isStatementFault(error) && batch.length > 1) {
-          for (const item of batch) await this.store([item]);
-          return;
-        }
+        if (isStatementFault(error) && batch.length > 1) return this.storeEach(batch);
         for (const item of batch) item.reject(failureOf(error));
-        return;
+        return error;
+      }
+    }
+  }
+
+  /** PostgreSQL refused the statement, so nothing of it is stored: alone, one bad row fails alone. */
+  private async storeEach(batch: Waiting[]): Promise<void> {
+    // Whoever else waits for a room that is held would wait in vain, and the others with it.
+    const held = new Map<string, unknown>();
+    for (const item of batch) {
+      const { roomId } = item.send;
+      if (held.has(roomId)) item.reject(failureOf(held.get(roomId)));
+      else {
+        const fault = await this.store([item]);
+        if (isLockTimeout(fault)) held.set(roomId, fault);
       }
     }
   }

@@ -149,6 +149,7 @@ export class RoomsRepository {
 
   /** Erases a room with its messages; the counters are locked first, as by everyone who changes the conversation. */
   async erase(tx: Tx, clientId: string, roomId: string): Promise<void> {
+    await tx.patient();
     await tx.query('SELECT 1 FROM room_counters WHERE client_id = $1 AND room_id = $2 FOR UPDATE', [clientId, roomId]);
     await tx.query('DELETE FROM messages WHERE client_id = $1 AND room_id = $2', [clientId, roomId]);
     await tx.query('DELETE FROM rooms WHERE client_id = $1 AND id = $2', [clientId, roomId]);

@@ -5,6 +5,7 @@ import { Database, type Tx } from '#libs/database';
 import { Deliveries, type NewDelivery } from '#libs/jobs';
 import { ClientsRepository } from '../../../libs/clients/src/clients.repository.js';
 import { DeliveriesRepository, type AttemptRecord } from '../../../libs/jobs/src/deliveries.repository.js';
+import { RoomsRepository } from '../../../libs/rooms/src/rooms.repository.js';
 import { EventRelayRepository } from '../../../libs/webhooks/src/event-relay.repository.js';
 import { until } from '../../support/concurrency.js';
 import { anOwnDatabase, type OwnDatabase } from '../../support/own-database.js';
@@ -117,5 +118,19 @@ describe('Erasing a client while its deliveries go on', () => {
       assert.equal(await erase({ ...tx, query }), true);
     });
     assert.deepEqual(await database.query('SELECT client_id FROM events'), [{ client_id: other }]);
+  });
+
+  it('may take longer than other statements, and so may erasing a room', async () => {
+    await database.query(`CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END'`);
+    await database.query('CREATE TRIGGER dawdle AFTER DELETE ON messages EXECUTE FUNCTION dawdle()');
+    const hasty = new Database(own.url, { max: 1, statementTimeoutMs: 200 });
+    try {
+      await hasty.run((tx) => new RoomsRepository(hasty).erase(tx, client, newId()));
+      assert.equal(await hasty.run((tx) => new ClientsRepository(hasty).erase(tx, client, NAME)), true);
+    } finally {
+      await hasty.close();
+      await database.query('DROP TRIGGER dawdle ON messages');
+    }
   });
 });
