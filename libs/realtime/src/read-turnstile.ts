@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { Turnstile } from '#libs/common';
+import { FairTurnstile } from '#libs/common';
 
 const WIDTH = 6;
 
-/** What the channel reads at a time: thousands that reconnect at once leave connections to REST. */
+/** What the channel reads at a time: thousands that reconnect at once leave connections to REST, and a tenant's leave turns to others. */
 @Injectable()
-export class ReadTurnstile extends Turnstile {
+export class ReadTurnstile extends FairTurnstile {
   constructor() {
     super(WIDTH);
   }

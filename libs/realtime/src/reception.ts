@@ -103,7 +103,8 @@ export class Reception {
     do {
       connection.stale = false;
       rooms = userId === undefined || !mayHear(connection) ? [] : await this.roomsOf(clientId, userId);
-      if (rooms.length > 0) online = await this.turnstile.pass(() => this.presence.companions(clientId, userId!));
+      if (rooms.length > 0)
+        online = await this.turnstile.pass(clientId, () => this.presence.companions(clientId, userId!));
     } while (connection.stale && !connection.closed);
     if (connection.closed) return;
     connection.welcomed = true;
@@ -129,7 +130,7 @@ export class Reception {
   }
 
   private async roomsOf(clientId: string, userId: string): Promise<MemberRoom[]> {
-    const rooms = await this.turnstile.pass(() => this.sources.rooms.roomsOf(clientId, [userId]));
+    const rooms = await this.turnstile.pass(clientId, () => this.sources.rooms.roomsOf(clientId, [userId]));
     return rooms.get(userId) ?? [];
   }
 }

@@ -37,7 +37,9 @@ export class Subscriptions {
     const joining = channel.join(connection);
     try {
       await this.sources.rooms.requireAccess(connection.principal, roomId);
-      const { seq, recovered, frames } = await this.turnstile.pass(() => this.read(clientId, roomId, afterSeq));
+      const { seq, recovered, frames } = await this.turnstile.pass(clientId, () =>
+        this.read(clientId, roomId, afterSeq),
+      );
       channel.flush();
       // It may hold what was said after the end.
       if (joining.ended) throw forbidden('You are not a member of this room any more');
@@ -85,7 +87,7 @@ export class Subscriptions {
       const joining = channel.join(connection);
       const after = Math.max(0, since - 1);
       const { seq, recovered, frames } = await this.turnstile
-        .pass(() => this.read(clientId, roomId, after))
+        .pass(clientId, () => this.read(clientId, roomId, after))
         .catch((error: unknown) => {
           this.fail(connection, channel, joining, error);
           throw error;
