@@ -12,9 +12,9 @@ export async function connectPinned(
   port: number,
   timeoutMs: number,
 ): Promise<Socket> {
-  const started = Date.now();
+  const started = performance.now();
   const addresses = await guard.resolve(host);
-  const rest = timeoutMs - (Date.now() - started);
+  const rest = timeoutMs - (performance.now() - started);
   if (rest <= 0) throw timedOut();
   const socket = connect({
     host: addresses.length === 1 ? addresses[0]!.address : addresses[0]!.host,

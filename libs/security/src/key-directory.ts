@@ -14,6 +14,7 @@ interface Entry {
   hash: Buffer;
   principal: Principal;
   expiresAt: number | undefined;
+  /** By the clock that nobody sets. */
   readAt: number;
   touchedAt: number;
 }
@@ -90,7 +91,7 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
     if (publicId === undefined) throw unknownKey();
     const now = Date.now();
     const entry = this.entries.get(publicId);
-    if (entry && this.listener.live && now - entry.readAt < MAX_AGE_MS) return this.admit(entry, key, now);
+    if (entry && this.listener.live && performance.now() - entry.readAt < MAX_AGE_MS) return this.admit(entry, key, now);
     return this.lookUp(publicId, key).then((found) => found.principal);
   }
 
@@ -249,7 +250,7 @@ function toEntry(row: KeyRow): Entry {
     hash: ownCopy(row.hash),
     principal,
     expiresAt: row.expires_at?.getTime(),
-    readAt: Date.now(),
+    readAt: performance.now(),
     touchedAt: row.last_used_at?.getTime() ?? 0,
   };
 }

@@ -23,12 +23,12 @@ export class ProviderDirectory {
   /** All of a client, oldest first. */
   of(clientId: string): Promise<EmailProvider[]> {
     const found = this.known.get(clientId);
-    if (found && found.until > Date.now()) return found.providers;
+    if (found && found.until > performance.now()) return found.providers;
     this.known.delete(clientId);
     const oldest = this.known.keys().next();
     if (this.known.size >= MAX_CLIENTS && !oldest.done) this.known.delete(oldest.value);
     const providers = this.read(clientId);
-    this.known.set(clientId, { until: Date.now() + REMEMBERED_MS, providers });
+    this.known.set(clientId, { until: performance.now() + REMEMBERED_MS, providers });
     providers.catch(() => this.known.delete(clientId));
     return providers;
   }
