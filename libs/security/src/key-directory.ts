@@ -91,7 +91,8 @@ export class KeyDirectory implements OnModuleInit, OnApplicationShutdown {
     if (publicId === undefined) throw unknownKey();
     const now = Date.now();
     const entry = this.entries.get(publicId);
-    if (entry && this.listener.live && performance.now() - entry.readAt < MAX_AGE_MS) return this.admit(entry, key, now);
+    if (entry && this.listener.live && performance.now() - entry.readAt < MAX_AGE_MS)
+      return this.admit(entry, key, now);
     return this.lookUp(publicId, key).then((found) => found.principal);
   }
 
