@@ -51,7 +51,7 @@ function recount(all: Seen[]): Record<string, unknown> {
     by_channel: byChannel,
     by_status: byStatus,
     by_day: [...byDay].map(([date, counts]) => ({ date, ...counts })).sort((a, b) => (a.date < b.date ? -1 : 1)),
-    avg_delivery_time_ms: whole['successful'] === 0 ? null : Number((ms / whole['successful']!).toFixed(1)),
+    avg_delivery_time_ms: whole['successful'] === 0 ? null : Math.round((ms / whole['successful']!) * 10) / 10,
   };
 }
 
