@@ -14,7 +14,7 @@ import type { DoctorStep, Examination } from './doctor-steps.js';
 import { ProviderDoctor } from './provider-doctor.js';
 
 const PASSWORD = 'planted-secret-6f1c';
-const TIMEOUT_MS = 500;
+const TIMEOUT_MS = 1_500;
 const cleanUps: (() => unknown)[] = [];
 after(async () => {
   for (const cleanUp of cleanUps.reverse()) await cleanUp();
