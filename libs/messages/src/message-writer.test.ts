@@ -200,6 +200,19 @@ describe('MessageWriter', () => {
     assert.deepEqual(executor.batches, [['1'], ['a', 'b', 'c', 'd'], ['a'], ['b'], ['d']]);
   });
 
+  it('waits for all rooms that are held at once', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const sent = [writer.send(aSend('first'))];
+    for (const n of range(5)) sent.push(writer.send({ ...aSend(`${n}`), roomId: `held ${n}` }));
+    const settled = Promise.allSettled(sent);
+    await executor.succeed();
+    await executor.fail(fault('55P03'));
+    assert.equal(executor.running, 5);
+    for (const _ of range(5)) await executor.fail(fault('55P03'));
+    assert.equal((await settled).filter(({ status }) => status === 'rejected').length, 5);
+  });
+
   it('lets a lone send leave beside flights that are held up, and holds what goes to their rooms', async () => {
     const executor = new HeldExecutor();
     const writer = new MessageWriter(executor, new Hub(), new EventLog());

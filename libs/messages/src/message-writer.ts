@@ -189,17 +189,26 @@ export class MessageWriter implements OnApplicationShutdown {
     }
   }
 
-  /** PostgreSQL refused the statement, so nothing of it is stored: alone, one bad row fails alone. */
+  /**
+   * PostgreSQL refused the statement, so nothing of it is stored: alone, one bad row fails alone. The rooms side by side,
+   * for one that is locked keeps its sends waiting.
+   */
   private async storeEach(batch: Waiting[]): Promise<void> {
-    // Whoever else waits for a room that is held would wait in vain, and the others with it.
-    const held = new Map<string, unknown>();
+    const rooms = new Map<string, Waiting[]>();
     for (const item of batch) {
-      const { roomId } = item.send;
-      if (held.has(roomId)) item.reject(failureOf(held.get(roomId)));
-      else {
-        const fault = await this.store([item]);
-        if (isLockTimeout(fault)) held.set(roomId, fault);
-      }
+      const room = rooms.get(item.send.roomId);
+      if (room) room.push(item);
+      else rooms.set(item.send.roomId, [item]);
+    }
+    await Promise.all([...rooms.values()].map((room) => this.storeInTurn(room)));
+  }
+
+  /** Stores the sends of one room one after another; behind one that waited for the room in vain the others would too. */
+  private async storeInTurn(room: Waiting[]): Promise<void> {
+    let fault: unknown;
+    for (const item of room) {
+      if (isLockTimeout(fault)) item.reject(failureOf(fault));
+      else fault = await this.store([item]);
     }
   }
 }
