@@ -66,7 +66,9 @@ export class ProviderDoctor {
         if (security !== 'tls') await dialog.greet();
         return dialog;
       };
-      const server = await log.step('connect', connected, open, blameTls);
+      const server = await log.step('connect', connected, open, (fault, error) =>
+        dialog?.isUpgrading || isOfTls(fault, error) ? 'tls' : 'connect',
+      );
       if (security === 'tls') {
         await log.step('tls', 'Encrypted, with a trusted certificate', async () => {
           await server.handshake();
@@ -127,9 +129,8 @@ export class ProviderDoctor {
 const UNUSED = { isPrimary: false, isBulk: false, version: '' };
 
 /** With STARTTLS, connecting and encrypting are one conversation: its fault says which of them failed. */
-function blameTls(fault: EmailFault, error: unknown): DoctorStep {
-  const upgrading = (error as { timeoutType?: string }).timeoutType === 'UPGRADE_TIMEOUT';
-  return upgrading || TLS_FAULTS.includes(fault.code) ? 'tls' : 'connect';
+function isOfTls(fault: EmailFault, error: unknown): boolean {
+  return (error as { timeoutType?: string }).timeoutType === 'UPGRADE_TIMEOUT' || TLS_FAULTS.includes(fault.code);
 }
 
 function blameParty(fault: EmailFault): DoctorStep {

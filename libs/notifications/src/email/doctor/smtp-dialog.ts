@@ -29,6 +29,11 @@ export class SmtpDialog {
     socket.on('error', () => undefined);
   }
 
+  /** Whether it waits for the handshake of STARTTLS. */
+  get isUpgrading(): boolean {
+    return this.connection?.upgrading === true;
+  }
+
   /** TLS from the first byte. */
   async handshake(): Promise<void> {
     this.socket = await tlsHandshake(this.socket, this.config.host, this.ca);
