@@ -31,23 +31,30 @@ interface FileCount {
   output: string;
 }
 
-/** Prints failures in full, one line per file, and closing totals in the lines of node's own reporters. */
+/** Prints failures in full, one line per file, totals in the lines of node's own reporters, and each failure in a line. */
 export async function report(events: ReturnType<typeof run>): Promise<TestTotals> {
   const startedAt = performance.now();
   const files = new Map<string, FileCount>();
   const skips: { name: string; reason: string }[] = [];
+  const failures: string[] = [];
   for await (const event of events) {
     if (event.type === 'test:stdout' || event.type === 'test:stderr') {
       const count = countOf(files, relative(process.cwd(), event.data.file));
       count.output += event.data.message;
-      if (event.data.message.includes(LEAK_WARNING)) count.fail++;
+      if (event.data.message.includes(LEAK_WARNING)) {
+        count.fail++;
+        failures.push(`${relative(process.cwd(), event.data.file)}: ${LEAK_WARNING}`);
+      }
     }
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const test = event.data as Finished;
     const file = relative(process.cwd(), test.file ?? '(no file)');
     const count = countOf(files, file);
     if (test.nesting === 0) count.durationMs += test.details.duration_ms;
-    if (event.type === 'test:fail' && !test.todo) printFailure(file, test);
+    if (event.type === 'test:fail' && !test.todo && !isOnlyItsTests(test)) {
+      printFailure(file, test);
+      failures.push(`${file}: ${test.name}: ${oneLine(test.details.error)}`);
+    }
     // A skipped suite tells nothing of its tests, so it counts itself.
     if (isSkipped(test)) {
       count.skip++;
@@ -57,12 +64,14 @@ export async function report(events: ReturnType<typeof run>): Promise<TestTotals
       if (event.type === 'test:fail' && !isOnlyItsTests(test)) count.fail++;
     } else if (event.type === 'test:pass' && isWholeFile(test)) {
       // The runner calls a file without tests a passed test.
-      console.log(`\n✖ ${file}: has no tests\n`);
+      failures.push(`${file}: has no tests`);
       count.fail++;
     } else if (event.type === 'test:pass') count.pass++;
     else count.fail++;
   }
   const totals = printTotals(files, performance.now() - startedAt);
+  // Once more, last: of a long output often only the end is kept.
+  for (const failure of failures) console.log(`✖ ${failure}`);
   return { ...totals, skips };
 }
 
@@ -84,10 +93,14 @@ function isOnlyItsTests({ details }: Finished): boolean {
   return (details.error as { failureType?: string } | undefined)?.failureType === 'subtestsFailed';
 }
 
-function printFailure(file: string, test: Finished): void {
-  if (isOnlyItsTests(test)) return;
-  const { error } = test.details;
-  console.log(`\n✖ ${file}: ${test.name}\n${inspect(error?.cause ?? error, { depth: 6 })}\n`);
+function oneLine(error: Error | undefined): string {
+  const cause = error?.cause ?? error;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return text.trim().replace(/\s+/g, ' ').slice(0, 300);
+}
+
+function printFailure(file: string, { name, details: { error } }: Finished): void {
+  console.log(`\n✖ ${file}: ${name}\n${inspect(error?.cause ?? error, { depth: 6 })}\n`);
 }
 
 function printTotals(files: Map<string, FileCount>, durationMs: number): { tests: number; failed: number } {
