@@ -7,7 +7,7 @@ import { isConnectionFault, NoConnection } from './postgres-errors.js';
 describe('HotSessions', () => {
   const url = process.env['TEST_DATABASE_URL']!;
   let sessions: HotSessions;
-  before(() => (sessions = new HotSessions(url, 1)));
+  before(() => (sessions = new HotSessions(url, 1, 1_000)));
   after(() => sessions.close());
 
   const rows = (text: string, ...values: unknown[]) => sessions.rows({ name: text, text, values });
@@ -34,9 +34,10 @@ describe('HotSessions', () => {
     assert.deepEqual(typed, [[String(at.getTime() / 1000), 't', '7']]);
   });
 
-  it('plans by look-ups in every session it opens', async () => {
-    const settings = `SELECT current_setting('plan_cache_mode'), current_setting('enable_seqscan'), current_setting('jit')`;
-    const planning = [['force_generic_plan', 'off', 'off']];
+  it('plans by look-ups, and waits no longer for a lock than it is told, in every session it opens', async () => {
+    const settings = `SELECT current_setting('plan_cache_mode'), current_setting('enable_seqscan'), current_setting('jit'),
+      current_setting('lock_timeout')`;
+    const planning = [['force_generic_plan', 'off', 'off', '1s']];
     assert.deepEqual(await rows(settings), planning);
     const admin = new Database(url, { max: 1 });
     await admin.query('SELECT pg_terminate_backend($1)', [await backend()]);
@@ -53,7 +54,7 @@ describe('HotSessions', () => {
   });
 
   it('says so when there was no connection to send on', async () => {
-    const nowhere = new HotSessions('postgresql://u:p@127.0.0.1:1/none', 1);
+    const nowhere = new HotSessions('postgresql://u:p@127.0.0.1:1/none', 1, 1_000);
     await assert.rejects(nowhere.rows({ name: 'one', text: 'SELECT 1', values: [] }), NoConnection);
     await nowhere.close();
   });

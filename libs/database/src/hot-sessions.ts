@@ -2,27 +2,26 @@ import { Pool, type ClientBase } from 'pg';
 import { isConnectionFault, isStatementFault, NoConnection } from './postgres-errors.js';
 import { TextQuery, type NamedStatement, type TextRow } from './text-query.js';
 
-/** Longest wait for a row that another transaction holds, in ms: what shares a statement with it would wait as long. */
-const LOCK_TIMEOUT_MS = 1_000;
 /**
  * How their statements are planned: once, and as nested look-ups by index, whatever the statistics of a young or a huge
  * table suggest.
  */
 const PLANNING = `SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off;
-  SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
-  SET lock_timeout = ${LOCK_TIMEOUT_MS}`;
+  SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off`;
 
-const planByLookUps = async (client: ClientBase): Promise<unknown> => client.query(PLANNING);
 const ignore = (): void => undefined;
 
 /**
  * Sessions apart from the pool for the hottest statements, which touch few rows by key: nothing slow delays them, and
- * their planning is a setting of the session, not of every call. Nor do they wait long for a lock. They stay open, and with them their plans.
+ * their planning is a setting of the session, not of every call. They stay open, and with them their plans.
  */
 export class HotSessions {
   private readonly pool: Pool;
 
-  constructor(url: string, max: number) {
+  /** At most `max` sessions, which wait for a row that another transaction holds for `lockTimeoutMs` at most. */
+  constructor(url: string, max: number, lockTimeoutMs: number) {
+    const settle = async (client: ClientBase): Promise<unknown> =>
+      client.query(`${PLANNING}; SET lock_timeout = ${lockTimeoutMs}`);
     this.pool = new Pool({
       connectionString: url,
       max,
@@ -32,7 +31,7 @@ export class HotSessions {
       query_timeout: 20_000,
       keepAlive: true,
       // The pool waits for the promise, whatever its types say.
-      onConnect: planByLookUps as (client: ClientBase) => void,
+      onConnect: settle as (client: ClientBase) => void,
     });
     this.pool.on('error', ignore);
   }

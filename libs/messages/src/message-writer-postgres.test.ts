@@ -6,6 +6,7 @@ import { ApiError } from '#libs/common';
 import { Database, migrate } from '#libs/database';
 import { EventLog } from '#libs/events';
 import { Hub } from '#libs/realtime';
+import { until } from '../../../test/support/concurrency.js';
 import { MessageWriter, PostgresSendExecutor } from './message-writer.js';
 import type { MessageSend, SendOutcome } from './message-sends.js';
 
@@ -201,6 +202,32 @@ describe('MessageWriter on PostgreSQL', () => {
       results.map(({ status }) => status),
       ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
     );
+  });
+
+  it('stores sends into a room that somebody holds for longer than a flight waits', async () => {
+    const answered: string[] = [];
+    const send = async (n: number) => {
+      const { verdict } = await writer.send({ ...aSend(n), clientMessageId: null });
+      answered.push(`${n} ${verdict}`);
+    };
+    const waiting: Promise<void>[] = [];
+    const blocked: Set<number> = new Set();
+    await database.run(async (tx) => {
+      await tx.query('SELECT 1 FROM room_counters WHERE client_id = $1 AND room_id = $2 FOR UPDATE', [
+        client,
+        rooms[0],
+      ]);
+      const [own] = await tx.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      waiting.push(send(0), send(1));
+      await until('another session waits than the first', async () => {
+        const sql = 'SELECT pid FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))';
+        for (const { pid } of await database.query<{ pid: number }>(sql, [own!.pid])) blocked.add(pid);
+        return blocked.size === 2;
+      });
+      await until('the room beside it is not held up', () => answered.includes('1 created'));
+    });
+    await Promise.all(waiting);
+    assert.deepEqual(answered, ['1 created', '0 created']);
   });
 
   it('says that nothing was sent when no connection is to be had', async () => {

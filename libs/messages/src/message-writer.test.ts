@@ -29,6 +29,8 @@ function aSend(content: string, clientMessageId: string | null = null): MessageS
 class HeldExecutor implements SendExecutor {
   readonly batches: string[][] = [];
   readonly named: string[] = [];
+  /** Those of the batches that may wait longer. */
+  readonly patient: string[][] = [];
   closed = false;
   private held: {
     sends: MessageSend[];
@@ -36,8 +38,10 @@ class HeldExecutor implements SendExecutor {
     reject: (error: unknown) => void;
   }[] = [];
 
-  execute(sends: MessageSend[]): Promise<SendOutcome[]> {
-    this.batches.push(sends.map((send) => send.content));
+  execute(sends: MessageSend[], patiently: boolean): Promise<SendOutcome[]> {
+    const contents = sends.map((send) => send.content);
+    this.batches.push(contents);
+    if (patiently) this.patient.push(contents);
     for (const { content, clientMessageId } of sends) if (clientMessageId !== null) this.named.push(content);
     return new Promise((resolve, reject) => this.held.push({ sends, resolve, reject }));
   }
@@ -183,7 +187,7 @@ describe('MessageWriter', () => {
     assert.deepEqual(executor.batches, [['first'], ['a', 'bad', 'b'], ['a'], ['bad'], ['b']]);
   });
 
-  it('asks once for a room that somebody holds, and stores what came with it for others', async () => {
+  it('stores what came with sends into a room that somebody holds, and waits once more for these', async () => {
     const executor = new RuleExecutor((sends) => {
       if (sends.some((send) => send.roomId === 'held')) throw fault('55P03');
       return sends.map(outcomeOf);
@@ -197,10 +201,50 @@ describe('MessageWriter', () => {
       ['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled'],
     );
     for (const n of [1, 3]) is503(/being changed/)((results[n] as PromiseRejectedResult).reason);
-    assert.deepEqual(executor.batches, [['1'], ['a', 'b', 'c', 'd'], ['a'], ['b'], ['d']]);
+    assert.deepEqual(executor.batches, [['1'], ['a', 'b', 'c', 'd'], ['a', 'c'], ['b', 'd'], ['a', 'c']]);
   });
 
-  it('waits for all rooms that are held at once', async () => {
+  it('keeps the order in a room that somebody holds, and lets all others leave meanwhile', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const to = (roomId: string, content: string) => writer.send({ ...aSend(content), roomId });
+    const sent = [to('held', 'a')];
+    await executor.fail(fault('55P03'));
+    assert.deepEqual(executor.patient, [['a']]);
+    sent.push(to('held', 'b'), to('free', 'c'));
+    assert.deepEqual(executor.batches.at(-1), ['c']);
+    await executor.succeed(1);
+    await executor.succeed(0);
+    assert.deepEqual(executor.batches.at(-1), ['b']);
+    await executor.succeed();
+    assert.deepEqual(
+      (await Promise.all(sent)).map((outcome) => outcome.messageId),
+      ['a', 'b', 'c'],
+    );
+  });
+
+  it('lets no later send of the room overtake one that waits, when a bad row has set them apart', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const sent = ['first', 'a', 'bad', 'b'].map((content) => writer.send(aSend(content)));
+    const settled = Promise.allSettled(sent);
+    await executor.succeed();
+    await executor.fail(fault('23514'));
+    await executor.fail(fault('55P03'));
+    assert.deepEqual(executor.patient, [['a', 'bad', 'b']]);
+    await executor.fail(fault('23514'));
+    for (const code of [undefined, '23514', undefined]) {
+      if (code) await executor.fail(fault(code));
+      else await executor.succeed();
+    }
+    assert.deepEqual(executor.batches.slice(-3), [['a'], ['bad'], ['b']]);
+    assert.deepEqual(
+      (await settled).map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+    );
+  });
+
+  it('waits for all rooms that are held at once, and longer for four of them', async () => {
     const executor = new HeldExecutor();
     const writer = new MessageWriter(executor, new Hub(), new EventLog());
     const sent = [writer.send(aSend('first'))];
@@ -210,7 +254,15 @@ describe('MessageWriter', () => {
     await executor.fail(fault('55P03'));
     assert.equal(executor.running, 5);
     for (const _ of range(5)) await executor.fail(fault('55P03'));
-    assert.equal((await settled).filter(({ status }) => status === 'rejected').length, 5);
+    assert.deepEqual(executor.patient, [['0'], ['1'], ['2'], ['3']]);
+    for (const _ of range(4)) await executor.succeed();
+    const results = await settled;
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      [...range(5).map(() => 'fulfilled'), 'rejected'],
+    );
+    is503(/being changed/)((results[5] as PromiseRejectedResult).reason);
+    assert.equal((await Promise.all([writer.send(aSend('next')), executor.succeed()]))[0].messageId, 'next');
   });
 
   it('lets a lone send leave beside flights that are held up, and holds what goes to their rooms', async () => {

@@ -24,6 +24,13 @@ const CROWD = 8;
 /** A flight that takes so long is held up, as by a room that is being erased: others then leave as if it were not there. */
 const HELD_UP_MS = 100;
 const MAX_HELD_UP = 4;
+/** How long a flight waits for a room that somebody holds: what shares it waits as long. */
+const FLIGHT_LOCK_MS = 1_000;
+/** How long the sends into that room are then waited with, on their own, and for how many rooms at once. */
+const PATIENCE_MS = 5_000;
+const MAX_PATIENT = 4;
+
+const NO_ROOMS: ReadonlySet<string> = new Set();
 
 interface Waiting {
   /** Its place in the order of arrival. */
@@ -33,10 +40,16 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
+/** Sends that wait for one room, which somebody holds, in order of arrival. */
+interface Held {
+  room: Waiting[];
+  fault: unknown;
+}
+
 /** Executes sends in one commit; the seam through which tests make a database fail in mid-flush. */
 export interface SendExecutor {
-  /** Rejects with the driver's own error. */
-  execute(sends: MessageSend[]): Promise<SendOutcome[]>;
+  /** Rejects with the driver's own error. `patiently`: waits longer for a room that somebody holds, and in nobody's way. */
+  execute(sends: MessageSend[], patiently: boolean): Promise<SendOutcome[]>;
   close(): Promise<void>;
 }
 
@@ -47,17 +60,20 @@ export const SEND_EXECUTOR = Symbol('SendExecutor');
 @Injectable()
 export class PostgresSendExecutor implements SendExecutor {
   private readonly sessions: HotSessions;
+  private readonly patient: HotSessions;
 
-  constructor(database: Database) {
-    this.sessions = new HotSessions(database.url, MAX_FLIGHTS + MAX_HELD_UP);
+  constructor({ url }: Database) {
+    this.sessions = new HotSessions(url, MAX_FLIGHTS + MAX_HELD_UP, FLIGHT_LOCK_MS);
+    this.patient = new HotSessions(url, MAX_PATIENT, PATIENCE_MS);
   }
 
-  async execute(sends: MessageSend[]): Promise<SendOutcome[]> {
-    return sendOutcomes(sends, await this.sessions.rows(sendStatement(sends)));
+  async execute(sends: MessageSend[], patiently = false): Promise<SendOutcome[]> {
+    const sessions = patiently ? this.patient : this.sessions;
+    return sendOutcomes(sends, await sessions.rows(sendStatement(sends)));
   }
 
-  close(): Promise<void> {
-    return this.sessions.close();
+  async close(): Promise<void> {
+    await Promise.all([this.sessions.close(), this.patient.close()]);
   }
 }
 
@@ -66,8 +82,9 @@ export class PostgresSendExecutor implements SendExecutor {
  * at once, with no timer, so it pays what a commit of its own would. A second flight leaves before the first is back
  * only when enough sends wait to be worth a commit, and never with a room of the first: what arrives for such a room is
  * parked until its flight is back, so the order of arrival is the order of seqs in a room. A flight that is held up, by a
- * room that somebody else has locked at length, keeps no other from leaving. At most 10,000 sends wait; beyond that new
- * ones are refused, none is dropped.
+ * room that somebody else holds, keeps no other from leaving; after a second it goes on without the sends into that room,
+ * which are waited with on their own for five more. At most 10,000 sends wait; beyond that new ones are refused, none is
+ * dropped.
  */
 @Injectable()
 export class MessageWriter implements OnApplicationShutdown {
@@ -79,6 +96,7 @@ export class MessageWriter implements OnApplicationShutdown {
   private readonly parked = new Map<string, Waiting[]>();
   private flights = 0;
   private heldUp = 0;
+  private patient = 0;
   private arrived = 0;
   /** Whether the last flight had company: then the next arrivals come in a burst, and it pays to take all of one turn. */
   private crowded = false;
@@ -127,11 +145,25 @@ export class MessageWriter implements OnApplicationShutdown {
       this.heldUp++;
       this.launch();
     }, HELD_UP_MS);
-    await stored;
+    const held = await stored;
     clearTimeout(watch);
     if (heldUp) this.heldUp--;
     this.flights--;
-    this.land(batch);
+    this.land(batch, new Set(held.map(({ room }) => room[0]!.send.roomId)));
+    for (const one of held) void this.waitFor(one);
+    this.launch();
+  }
+
+  /** The room stays in flight, so that what arrives for it comes after these. */
+  private async waitFor({ room, fault }: Held): Promise<void> {
+    if (this.patient < MAX_PATIENT) {
+      this.patient++;
+      await this.store(room, true);
+      this.patient--;
+    } else {
+      for (const item of room) item.reject(failureOf(fault));
+    }
+    this.land(room);
     this.launch();
   }
 
@@ -160,57 +192,60 @@ export class MessageWriter implements OnApplicationShutdown {
   }
 
   /** Frees the rooms of a flight; what was parked for them waits in the order of arrival, so that no room overtakes others. */
-  private land(batch: Waiting[]): void {
+  private land(batch: Waiting[], but: ReadonlySet<string> = NO_ROOMS): void {
     const freed: Waiting[] = [];
     for (const { send } of batch) {
       const parked = this.parked.get(send.roomId);
-      if (!parked) continue;
+      if (!parked || but.has(send.roomId)) continue;
       this.parked.delete(send.roomId);
       for (const item of parked) freed.push(item);
     }
     if (freed.length > 0) this.waiting = [...freed, ...this.waiting].sort((a, b) => a.place - b.place);
   }
 
-  /** Stores a batch and answers everyone in it; never rejects. Resolves with what went wrong for all of it. */
-  private async store(batch: Waiting[]): Promise<unknown> {
+  /** Stores a batch and answers everyone in it but those it resolves with, whose room somebody holds; never rejects. */
+  private async store(batch: Waiting[], patiently = false): Promise<Held[]> {
     for (let run = 1; ; run++) {
       try {
-        const outcomes = await this.executor.execute(batch.map((item) => item.send));
-        this.hub.changed(...batch.flatMap(({ send }, index) => messageChange(send.clientId, outcomes[index]!)));
+        const sends = batch.map((item) => item.send);
+        const outcomes = await this.executor.execute(sends, patiently);
+        this.hub.changed(...sends.flatMap(({ clientId }, index) => messageChange(clientId, outcomes[index]!)));
         if (outcomes.some(({ logged }) => logged)) this.events.committed();
         batch.forEach((item, index) => item.resolve(outcomes[index]!));
-        return undefined;
+        return [];
       } catch (error) {
         if (isRetryable(error) && run < MAX_RUNS) continue;
-        if (isStatementFault(error) && batch.length > 1) return this.storeEach(batch);
+        const rooms = byRoom(batch);
+        // PostgreSQL refused the statement, so nothing of it is stored: what is not at fault is stored without the rest.
+        if (isStatementFault(error)) {
+          if (rooms.length > 1) return (await Promise.all(rooms.map((room) => this.store(room)))).flat();
+          if (isLockTimeout(error) && !patiently) return [{ room: batch, fault: error }];
+          if (!isLockTimeout(error) && batch.length > 1) return this.storeInTurn(batch, patiently);
+        }
         for (const item of batch) item.reject(failureOf(error));
-        return error;
+        return [];
       }
     }
   }
 
-  /**
-   * PostgreSQL refused the statement, so nothing of it is stored: alone, one bad row fails alone. The rooms side by side,
-   * for one that is locked keeps its sends waiting.
-   */
-  private async storeEach(batch: Waiting[]): Promise<void> {
-    const rooms = new Map<string, Waiting[]>();
-    for (const item of batch) {
-      const room = rooms.get(item.send.roomId);
-      if (room) room.push(item);
-      else rooms.set(item.send.roomId, [item]);
+  /** Stores the sends of one room one after another: one bad row fails alone, and nothing overtakes what has to wait. */
+  private async storeInTurn(room: Waiting[], patiently: boolean): Promise<Held[]> {
+    for (const [index, item] of room.entries()) {
+      const [held] = await this.store([item], patiently);
+      if (held) return [{ ...held, room: room.slice(index) }];
     }
-    await Promise.all([...rooms.values()].map((room) => this.storeInTurn(room)));
+    return [];
   }
+}
 
-  /** Stores the sends of one room one after another; behind one that waited for the room in vain the others would too. */
-  private async storeInTurn(room: Waiting[]): Promise<void> {
-    let fault: unknown;
-    for (const item of room) {
-      if (isLockTimeout(fault)) item.reject(failureOf(fault));
-      else fault = await this.store([item]);
-    }
+function byRoom(batch: Waiting[]): Waiting[][] {
+  const rooms = new Map<string, Waiting[]>();
+  for (const item of batch) {
+    const room = rooms.get(item.send.roomId);
+    if (room) room.push(item);
+    else rooms.set(item.send.roomId, [item]);
   }
+  return [...rooms.values()];
 }
 
 /** The change a send made, if it made one. */

@@ -25,6 +25,9 @@ export interface RoomPageAsked {
   skipped: number;
 }
 
+/** Pages lock nothing; what changes a table itself holds them up for so long at most. */
+const LOCK_TIMEOUT_MS = 1_000;
+
 interface Waiting {
   asked: RoomPageAsked;
   resolve: (rows: RoomPageRow[]) => void;
@@ -42,7 +45,7 @@ export const PAGE_READER = Symbol('PageReader');
 
 /** The sessions pages are read on. */
 export function pageSessions(database: Database): PageReader {
-  return new HotSessions(database.url, MAX_FLIGHTS);
+  return new HotSessions(database.url, MAX_FLIGHTS, LOCK_TIMEOUT_MS);
 }
 
 /**
