@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import type { Tx } from '#libs/database';
 import {
   aMessage,
   aRoom,
   aTenant,
   aUser,
   startApi,
+  type Reply,
   type TestApi,
   type TestTenant,
   type TestUser,
 } from '../support/api.js';
-import { inParallel, KeepAlive, tally } from '../support/concurrency.js';
+import { inParallel, KeepAlive, tally, until } from '../support/concurrency.js';
 
 describe('Races', () => {
   let api: TestApi;
@@ -240,6 +242,41 @@ describe('Races', () => {
       owners.body.data.map((member: { user_id: string }) => member.user_id),
       [admin.id],
     );
+  });
+
+  it('refuses who loses a role while the change waits for the room', async () => {
+    const [owner, admin, other] = (await users(3)) as [TestUser, TestUser, TestUser];
+    const room = await aRoom(tenant, owner, { member_ids: [admin.id] });
+    const asAdmin = (method: string, path: string, body?: object) =>
+      api.call(method, `/rooms/${room}${path}`, { key: admin.key, body });
+    const changes = [
+      () => asAdmin('PUT', '', { name: 'Mine' }),
+      () => asAdmin('POST', '/members', { user_ids: [other.id] }),
+      () => asAdmin('PUT', `/members/${admin.id}`, { role: 'admin' }),
+      () => asAdmin('DELETE', `/members/${admin.id}`),
+      () => asAdmin('DELETE', ''),
+    ];
+    const setRole = (tx: Tx, role: string) =>
+      tx.query('UPDATE room_members SET role = $1 WHERE room_id = $2 AND user_id = $3', [role, room, admin.id]);
+    const roomNow = async () => (await api.call('GET', `/rooms/${room}`, { key: tenant.key })).body.data;
+    const before = await roomNow();
+    for (const change of changes) {
+      await api.database.run((tx) => setRole(tx, 'owner'));
+      let reply!: Promise<Reply>;
+      await api.database.run(async (tx) => {
+        await tx.query('SELECT 1 FROM room_counters WHERE room_id = $1 FOR UPDATE', [room]);
+        const [own] = await tx.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+        reply = change();
+        await until('the change waits for the room', async () => {
+          const sql = 'SELECT 1 FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))';
+          return (await api.database.query(sql, [own!.pid])).length === 1;
+        });
+        await setRole(tx, 'member');
+      });
+      const { status, body } = await reply;
+      assert.deepEqual([status, body.error_code], [403, 'INSUFFICIENT_PERMISSIONS']);
+    }
+    assert.deepEqual(await roomNow(), before);
   });
 
   it('stores one message of 50 equal client_message_ids', async () => {

@@ -84,7 +84,7 @@ export class RoomMembersService implements OnModuleInit {
     const userIds = [...new Set(input.user_ids.map((id) => id.toLowerCase()))];
     return this.uow.run(caller, async (tx) => {
       const living = await this.repository.holdUsers(tx, caller.clientId, userIds);
-      const room = await this.lockRoom(tx, caller.clientId, roomId);
+      const room = await this.rooms.lockAs(tx, caller, roomId, ['owner', 'admin']);
       let seats = room.max_members - room.member_count;
       const members: RoomMemberDto[] = [];
       for (const userId of userIds) {
@@ -149,7 +149,7 @@ export class RoomMembersService implements OnModuleInit {
   }
 
   private async requireMember(tx: Tx, caller: Principal, roomId: string, userId: string, makesOwner: boolean) {
-    await this.lockRoom(tx, caller.clientId, roomId);
+    await this.rooms.lockAs(tx, caller, roomId, ['owner', 'admin']);
     const target = await this.repository.find(tx, caller.clientId, roomId, userId);
     if (!target || target.left_at !== null) throw notFound('Member');
     if (caller.kind === 'user' && (makesOwner || target.role === 'owner')) {

@@ -4,9 +4,9 @@ import type { Tx } from '#libs/database';
 import { EventLog } from '#libs/events';
 import { Hub } from '#libs/realtime';
 import { UnitOfWork, type Principal } from '#libs/security';
-import { RoomMembersRepository } from './room-members.repository.js';
+import { RoomMembersRepository, type LockedRoom } from './room-members.repository.js';
 import { RoomMemberships } from './room-memberships.js';
-import type { RoomCreateDto, RoomDto, RoomListAllQueryDto, RoomListQueryDto, RoomUpdateDto } from './room.dto.js';
+import type { Role, RoomCreateDto, RoomDto, RoomListAllQueryDto, RoomListQueryDto, RoomUpdateDto } from './room.dto.js';
 import { roomFull } from './room.errors.js';
 import { toRoomDto } from './room.mapper.js';
 import { RoomsRepository, type RoomInsert } from './rooms.repository.js';
@@ -85,9 +85,8 @@ export class RoomsService {
   async update(caller: Principal, roomId: string, input: RoomUpdateDto): Promise<RoomDto> {
     await this.requireAccess(caller, roomId, ['owner', 'admin']);
     return this.uow.run(caller, async (tx) => {
-      const locked = await this.members.lockRoom(tx, caller.clientId, roomId);
-      const before = await this.repository.find(tx, caller.clientId, roomId);
-      if (!locked || !before) throw notFound('Room');
+      const locked = await this.lockAs(tx, caller, roomId, ['owner', 'admin']);
+      const before = (await this.repository.find(tx, caller.clientId, roomId))!;
       if (before.room_type === 'direct') {
         const fixed = (['name', 'visibility', 'max_members'] as const).find((field) => input[field] !== undefined);
         if (fixed) throw invalid({ field: fixed, message: `${fixed} of a direct room cannot be changed` });
@@ -108,7 +107,7 @@ export class RoomsService {
     await this.requireAccess(caller, roomId, ['owner']);
     await this.uow.run(caller, async (tx) => {
       // Before the fact, as by everyone who changes the conversation: so it is the last one of the room.
-      await this.members.lockRoom(tx, caller.clientId, roomId);
+      await this.lockAs(tx, caller, roomId, ['owner']);
       await this.tell(tx, caller.clientId, 'room.deleted', roomId);
       await this.repository.erase(tx, caller.clientId, roomId);
       tx.afterCommit(() => this.hub.erased(caller.clientId, roomId));
@@ -117,12 +116,23 @@ export class RoomsService {
   }
 
   /** Passes when the caller may see the room (and has one of the roles): 404 when it is not of the tenant, else 403. */
-  async requireAccess(caller: Principal, roomId: string, roles?: string[], tx?: Tx): Promise<void> {
+  async requireAccess(caller: Principal, roomId: string, roles?: Role[], tx?: Tx): Promise<void> {
     const access = await this.repository.access(tx, caller.clientId, roomId, caller.userId);
     if (!access) throw notFound('Room');
     if (caller.kind === 'client') return;
     if (!access.role) throw forbidden('You are not a member of this room');
     if (roles && !roles.includes(access.role)) throw forbidden(`This needs the role ${roles.join(' or ')}`);
+  }
+
+  /**
+   * Locks the room's counters for a caller who needs one of the roles. Roles change under that lock only, so what was
+   * passed before it is asked again: whoever has lost the role meanwhile is refused.
+   */
+  async lockAs(tx: Tx, caller: Principal, roomId: string, roles: Role[]): Promise<LockedRoom> {
+    const room = await this.members.lockRoom(tx, caller.clientId, roomId);
+    if (!room) throw notFound('Room');
+    if (caller.kind === 'user') await this.requireAccess(caller, roomId, roles, tx);
+    return room;
   }
 
   /** The room of the pair; whoever of the two has left comes back. Undefined when it was erased a moment ago. */
