@@ -21,6 +21,8 @@ describe('Workers that are killed', () => {
   const redis = process.env['TEST_REDIS_URL'];
   let sink: Server;
   let sinkUrl: string;
+  let arrived: Set<string>;
+  /** How often each attempt has arrived: one that took too long is followed by the next, of another number. */
   let times: Map<string, number>;
   let own: OwnDatabase;
   let adder: Worker;
@@ -30,8 +32,9 @@ describe('Workers that are killed', () => {
       let body = '';
       request.on('data', (part) => (body += part));
       request.on('end', () => {
-        const { id } = JSON.parse(body) as { id: string };
-        times.set(id, (times.get(id) ?? 0) + 1);
+        const { id, attempt } = JSON.parse(body) as { id: string; attempt: number };
+        arrived.add(id);
+        times.set(`${id} ${attempt}`, (times.get(`${id} ${attempt}`) ?? 0) + 1);
         response.end();
       });
     }).listen(0, '127.0.0.1');
@@ -50,11 +53,12 @@ describe('Workers that are killed', () => {
   for (const engine of ['in process', 'Bull'] as const) {
     const skip = engine === 'Bull' && !redis ? 'no redis-server' : false;
     it(`lose nothing and leave nothing in limbo, ${engine}`, { skip }, async (t) => {
-      times = new Map();
+      [arrived, times] = [new Set(), new Map()];
       const env = { DATABASE_URL: own.url, SINK_URL: sinkUrl, ...(engine === 'Bull' ? { REDIS_URL: redis! } : {}) };
       const start = () => startChild('test/support/counting-worker.js', env);
       const clients = await Promise.all([1, 2, 3, 4].map(() => aClient(adder.database)));
       let worker = start();
+      t.after(() => worker.kill());
       let atRisk = 0;
       let killed = 0;
       for (const kill of kills(KILLS)) {
@@ -63,9 +67,9 @@ describe('Workers that are killed', () => {
           aDelivery(clients[i % 4]!, { kind: 'counted', lane: `lane ${i % 3}` }),
         );
         await adder.database.run((tx) => adder.deliveries.add(tx, added));
-        const seen = times.size;
+        const seen = arrived.size;
         // Somewhere in its work: after it has begun some, so that most kills hit attempts in flight.
-        await until('it works', () => times.size > seen + Math.random() * 40);
+        await until('it works', () => arrived.size > seen + Math.random() * 40);
         await delay(Math.random() * 5);
         await worker.kill();
         const [leased] = await adder.database.query<{ n: number; ms: number }>(
@@ -88,10 +92,11 @@ describe('Workers that are killed', () => {
         [clients],
       );
       assert.deepEqual(statuses, [{ status: 'sent', n: killed * PER_LIFE }]);
-      assert.equal(times.size, killed * PER_LIFE, 'each has arrived');
+      assert.equal(arrived.size, killed * PER_LIFE, 'each has arrived');
       const twice = [...times.values()].reduce((sum, n) => sum + n - 1, 0);
       assert(twice <= atRisk, `${twice} arrived again, though only ${atRisk} were in flight when a worker was killed`);
       t.diagnostic(`${killed} kills, ${atRisk} in flight then, ${twice} of them arrived twice`);
+      await until('the last worker is ready', () => worker.output().includes('ready'));
       worker.process.kill('SIGTERM');
       assert.equal(await worker.exit, 0, worker.output());
     });

@@ -45,7 +45,8 @@ class CountingWorker implements OnModuleInit {
   constructor(private readonly engine: DeliveryEngine) {}
 
   onModuleInit(): void {
-    const policy = { scheduleSeconds: [0, 0, 0], jitter: 0 };
+    // More tries than a starved machine can let run out of time.
+    const policy = { scheduleSeconds: new Array<number>(20).fill(0), jitter: 0 };
     this.engine.register({ kind: 'counted', policy, laneConcurrency: 16, timeoutMs: 1_500, attempt: post });
   }
 }
