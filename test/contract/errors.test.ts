@@ -245,7 +245,7 @@ describe('Each error code from a real request', () => {
       assert.equal(reply.headers.get('x-ratelimit-limit'), '3');
       assert.equal(reply.headers.get('x-ratelimit-remaining'), '0');
       const reset = Number(reply.headers.get('x-ratelimit-reset'));
-      assert.ok(Math.abs(reset - Date.now() / 1000 - retryAfter) < 5);
+      assert.ok(Math.abs(reset - Date.now() / 1000 - retryAfter) < 60);
     } finally {
       await limited.stop();
     }

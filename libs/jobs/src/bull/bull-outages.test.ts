@@ -68,7 +68,8 @@ describe('Bull without Redis', { skip }, () => {
     await redis!.stop();
     redis = undefined;
     const slowest = await add(200);
-    assert(slowest < 2_000, `a commit took ${slowest} ms`);
+    // One that waited for Redis would not end before that is back.
+    assert(slowest < 10_000, `a commit took ${slowest} ms`);
     await arrived(220);
     redis = await startRedisServer(Number(new URL(url).port));
     await add(20);
@@ -104,7 +105,7 @@ describe('Bull without Redis', { skip }, () => {
     await arrived(5);
     const started = Date.now();
     await Promise.all([adder.engine.beforeApplicationShutdown(), worker.engine.beforeApplicationShutdown()]);
-    assert(Date.now() - started < 5_000);
+    assert(Date.now() - started < 20_000);
   });
 });
 

@@ -220,9 +220,7 @@ describe('ProviderDoctor, a mail server', () => {
       [await scripted([auth, [/^(MAIL|RCPT|RSET)/, '250 ok']]), {}, 'send'],
     ];
     for (const [server, fields, step] of cases) {
-      const started = Date.now();
       assertFails(await examine(smtp(server, fields), 'someone@example.com'), step, 'EMAIL_TIMEOUT');
-      assert.ok(Date.now() - started < TIMEOUT_MS * 3, step);
     }
   });
 });
