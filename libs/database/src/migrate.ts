@@ -16,6 +16,7 @@ import { LiveMessages1764001200000 } from './migrations/1764001200000-live-messa
 import { QueueByPlace1764001300000 } from './migrations/1764001300000-queue-by-place.js';
 import { ReleaseByPlace1764001400000 } from './migrations/1764001400000-release-by-place.js';
 import { LiveChanges1764001500000 } from './migrations/1764001500000-live-changes.js';
+import { OwnLeases1764001600000 } from './migrations/1764001600000-own-leases.js';
 
 /** Every migration, oldest first. */
 const MIGRATIONS = [
@@ -36,6 +37,7 @@ const MIGRATIONS = [
   QueueByPlace1764001300000,
   ReleaseByPlace1764001400000,
   LiveChanges1764001500000,
+  OwnLeases1764001600000,
 ];
 
 /** TypeORM's options for a database: migrations by us, never `synchronize`. */

@@ -151,11 +151,14 @@ const byLeases = (text: string): string =>
 const changed = (text: string, changes: [string, string][]): string =>
   changes.reduce((now, [part, by]) => replacing(now, part, by), text);
 
+/** The claim, with its rows locked by key and written where they are. */
+export const CLAIM_BY_PLACE = byLeases(changed(CLAIM_AHEAD, CLAIM_CHANGES));
+
 /** The queue's rows are written where they are. */
 export class QueueByPlace1764001300000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(INDEX + BY_PLACE);
-    await runner.query(byLeases(changed(CLAIM_AHEAD, CLAIM_CHANGES)));
+    await runner.query(CLAIM_BY_PLACE);
     await runner.query(changed(RECORD, RECORD_CHANGES));
     await runner.query(byLeases(changed(LEAN_RELAY, RELAY_CHANGES)));
     await runner.query('ALTER FUNCTION relay_events SET plan_cache_mode = force_generic_plan');
