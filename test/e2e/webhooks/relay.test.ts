@@ -6,7 +6,7 @@ import { Database } from '#libs/database';
 import { EventLog } from '#libs/events';
 import { EventRelayRepository } from '../../../libs/webhooks/src/event-relay.repository.js';
 import { aRoom, aTenant, aUser, startApi, type TestApi, type TestTenant } from '../../support/api.js';
-import { inParallel } from '../../support/concurrency.js';
+import { inParallel, until } from '../../support/concurrency.js';
 import { anOwnDatabase, type OwnDatabase } from '../../support/own-database.js';
 import { aWebhook, inNumbers, someFacts } from '../../support/webhooks.js';
 
@@ -64,13 +64,14 @@ describe('The relay', () => {
     let running = true;
     const relays = Array.from({ length: 4 }, () => new Database(own.url, { max: 1, onError: () => undefined }));
     let taken = 0;
+    let passes = 0;
     let broken = 0;
     const relaying = relays.map(async (database) => {
       const relay = new EventRelayRepository(database);
       while (running) {
         // An answer that is lost says nothing: what it committed shows in the table.
         await relay.relay(randomInt(1, 40)).then(
-          (pass) => (taken += pass.taken),
+          (pass) => ((taken += pass.taken), passes++),
           () => broken++,
         );
         await delay(randomInt(2));
@@ -84,18 +85,21 @@ describe('The relay', () => {
           `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
              AND query LIKE '%relay_events%' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1`,
         );
+        // Some get through between two kills, however slow the machine.
+        const before = passes;
+        while (running && passes < before + 2) await delay(1);
       }
     })();
-    await inParallel(Array.from({ length: FACTS / 3 }), 8, (_, i) => change(rooms[i % 3]!, 3));
-    for (;;) {
-      const [row] = await api.database.query<{ n: number }>(
-        'SELECT count(*) AS n FROM events WHERE relayed_at IS NULL',
-      );
-      if (row!.n === 0) break;
-      await delay(5);
+    try {
+      await inParallel(Array.from({ length: FACTS / 3 }), 8, (_, i) => change(rooms[i % 3]!, 3));
+      await until('all is relayed', async () => {
+        const sql = 'SELECT count(*) AS n FROM events WHERE relayed_at IS NULL';
+        return (await api.database.query<{ n: number }>(sql))[0]!.n === 0;
+      });
+    } finally {
+      running = false;
+      await Promise.all([...relaying, killing]);
     }
-    running = false;
-    await Promise.all([...relaying, killing]);
     assert.ok(broken > 0, 'some were killed');
     assert.ok(taken <= FACTS, 'no fact was taken twice');
 
@@ -118,7 +122,7 @@ describe('The relay', () => {
       'ids are UUIDv7',
     );
     const age = Date.now() - Number.parseInt(deliveries[0]!.id.replaceAll('-', '').slice(0, 12), 16);
-    assert.ok(age >= 0 && age < 120_000, `ids say when they were made: ${age}`);
+    assert.ok(age >= 0 && age < 600_000, `ids say when they were made: ${age}`);
   });
 
   it('passes over what another relay has in hand, and leaves the later facts of those rooms to it', async () => {
