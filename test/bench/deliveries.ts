@@ -6,6 +6,7 @@ import { startRedisServer } from '../support/redis-server.js';
 import type { Load, LoadRequest, Measurement } from './load.js';
 import type { MailSinkReport } from './mail-sink.js';
 import { Bench, type Server } from './servers.js';
+import { median } from '../support/concurrency.js';
 
 /** Connections of the SMTP pool of a client, which the reference has too. */
 const POOL = 5;
@@ -32,10 +33,6 @@ async function post<T>(server: Server, key: string, path: string, body: object):
 async function register(server: Server): Promise<{ id: string; key: string }> {
   const client = await post<{ id: string; master_api_key: string }>(server, '', '/clients', { name: 'Benchmark' });
   return { id: client.id, key: client.master_api_key };
-}
-
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 /** A mail server in a process of its own, that counts and forgets. */

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { CrowdOptions, Published, PublishOptions } from './fanout-crowd.js';
 import { freePort } from '../support/free-port.js';
 import { Bench, type Server } from './servers.js';
+import { median } from '../support/concurrency.js';
 
 const CONTENT = 'A message of the usual length. '.repeat(8);
 const IN_FLIGHT = [1, 16];
@@ -124,10 +125,6 @@ function crowdOf(bench: Bench): Target['run'] {
     if (error) throw new Error(error);
     return result;
   };
-}
-
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 function table(targets: Target[]): string {

@@ -2,6 +2,7 @@
 import type { Load, LoadRequest, Measurement } from './load.js';
 import { API_KEY } from './references.js';
 import { Bench, type Server } from './servers.js';
+import { median } from '../support/concurrency.js';
 
 const ROOMS = 1000;
 const CONTENT = 'A message of the usual length. '.repeat(8);
@@ -97,11 +98,6 @@ async function deepPage(target: Target, room: string): Promise<string> {
     path = `/api/v1/messages?room_id=${room}&size=20&cursor=${pagination.next_cursor}`;
   }
   return path;
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
 }
 
 function table(scenarios: Scenario[]): string {

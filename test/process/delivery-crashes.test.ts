@@ -10,7 +10,7 @@ import { until } from '../support/concurrency.js';
 import { kills } from '../support/kills.js';
 import { anOwnDatabase, type OwnDatabase } from '../support/own-database.js';
 
-const KILLS = 20;
+const KILLS = 10;
 const PER_LIFE = 100;
 /** The worker's time for an attempt and what its lease has on top: nobody holds a delivery for longer. */
 const LEASE_MS = 2_000;

@@ -39,6 +39,11 @@ export async function until(what: string, condition: () => boolean | Promise<boo
   }
 }
 
+/** The middle one, the upper of two. */
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
 /** How many answers had each status. */
 export function tally(replies: Pick<Reply, 'status'>[]): Record<number, number> {
   const counts: Record<number, number> = {};

@@ -7,7 +7,7 @@ import { isConnectionFault, NoConnection } from './postgres-errors.js';
 describe('HotSessions', () => {
   const url = process.env['TEST_DATABASE_URL']!;
   let sessions: HotSessions;
-  before(() => (sessions = new HotSessions(url, 1, 1_000)));
+  before(() => (sessions = new HotSessions(url, { max: 1, lockTimeoutMs: 1_000 })));
   after(() => sessions.close());
 
   const rows = (text: string, ...values: unknown[]) => sessions.rows({ name: text, text, values });
@@ -54,7 +54,7 @@ describe('HotSessions', () => {
   });
 
   it('says so when there was no connection to send on', async () => {
-    const nowhere = new HotSessions('postgresql://u:p@127.0.0.1:1/none', 1, 1_000);
+    const nowhere = new HotSessions('postgresql://u:p@127.0.0.1:1/none', { max: 1, lockTimeoutMs: 1_000 });
     await assert.rejects(nowhere.rows({ name: 'one', text: 'SELECT 1', values: [] }), NoConnection);
     await nowhere.close();
   });

@@ -11,22 +11,32 @@ const PLANNING = `SET plan_cache_mode = force_generic_plan; SET jit = off; SET e
 
 const ignore = (): void => undefined;
 
+/** What sessions are like. */
+export interface HotSessionsOptions {
+  /** Sessions at most. */
+  max: number;
+  /** Longest wait for a row that another transaction holds. */
+  lockTimeoutMs: number;
+  /** After how long without work a session is closed; 0: never. */
+  idleMs?: number;
+}
+
 /**
  * Sessions apart from the pool for the hottest statements, which touch few rows by key: nothing slow delays them, and
- * their planning is a setting of the session, not of every call. They stay open, and with them their plans.
+ * their planning is a setting of the session, not of every call. They stay open, and with them their plans, unless told
+ * otherwise.
  */
 export class HotSessions {
   private readonly pool: Pool;
 
-  /** At most `max` sessions, which wait for a row that another transaction holds for `lockTimeoutMs` at most. */
-  constructor(url: string, max: number, lockTimeoutMs: number) {
+  constructor(url: string, { max, lockTimeoutMs, idleMs = 0 }: HotSessionsOptions) {
     const settle = async (client: ClientBase): Promise<unknown> =>
       client.query(`${PLANNING}; SET lock_timeout = ${lockTimeoutMs}`);
     this.pool = new Pool({
       connectionString: url,
       max,
       connectionTimeoutMillis: 5_000,
-      idleTimeoutMillis: 0,
+      idleTimeoutMillis: idleMs,
       statement_timeout: 15_000,
       query_timeout: 20_000,
       keepAlive: true,

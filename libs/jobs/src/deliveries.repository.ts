@@ -120,11 +120,12 @@ export class DeliveriesRepository {
     return { deliveries: rows.map(toLeased), after, more };
   }
 
-  /** Milliseconds until something comes due by itself; undefined: nothing will. */
-  async nextDueInMs(): Promise<number | undefined> {
+  /** Milliseconds until something but these comes due by itself, less than 0 when it has; undefined: nothing will. */
+  async nextDueInMs(but: readonly string[]): Promise<number | undefined> {
     const [row] = await this.database.query<{ ms: number | null }>(
       `SELECT (extract(epoch FROM next_attempt_at - clock_timestamp()) * 1000)::float8 AS ms
-       FROM deliveries WHERE stage <> 'ready' ORDER BY next_attempt_at LIMIT 1`,
+       FROM deliveries WHERE stage <> 'ready' AND id <> ALL ($1) ORDER BY next_attempt_at LIMIT 1`,
+      [but],
     );
     return row?.ms ?? undefined;
   }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, afterEach, describe, it } from 'node:test';
+import { unavailable } from '#libs/common';
+import type { Tx } from '#libs/database';
 import { until } from '../../../test/support/concurrency.js';
 import { anOwnDatabase, type OwnDatabase } from '../../../test/support/own-database.js';
+import { DeliveriesRepository, type AttemptRecord, type Claim, type ClaimRequest } from './deliveries.repository.js';
 import { aClient, aDelivery, aHandler, aWorker, type Worker } from './delivery-engine.test-support.js';
 
 describe('The attempts of a delivery', () => {
@@ -43,6 +46,35 @@ describe('The attempts of a delivery', () => {
     );
     assert.deepEqual(await again(), [], 'what is sent stays sent');
     await worker.stop();
+  });
+
+  it('lets nobody look in vain while the record of an attempt takes longer than its lease', async () => {
+    let claims = 0;
+    let refusals = 5;
+    class Refusing extends DeliveriesRepository {
+      override claim(request: ClaimRequest): Promise<Claim> {
+        claims++;
+        return super.claim(request);
+      }
+      override async record(tx: Tx, records: AttemptRecord[]): Promise<AttemptRecord[]> {
+        if (refusals === 0) return super.record(tx, records);
+        const { id } = records[0]!.delivery;
+        await adder.database.query(
+          `UPDATE deliveries SET next_attempt_at = now() - interval '1 second' WHERE id = $1`,
+          [id],
+        );
+        if (refusals-- === 5) claims = 0;
+        throw unavailable('full', Object.assign(new Error('full'), { code: '53100' }));
+      }
+    }
+    const handler = aHandler();
+    const worker = await aWorker(own.url, [handler], { repository: (database) => new Refusing(database) });
+    const added = aDelivery(await aClient(adder.database));
+    await worker.database.run((tx) => worker.deliveries.add(tx, [added]));
+    await until('it is recorded', () => handler.settledOnes.length === 1);
+    await worker.stop();
+    assert.equal(handler.attempts.length, 1);
+    assert(claims < 20, `${claims} claims for five tries of the record`);
   });
 
   it('counts no attempt when nothing was tried', async () => {

@@ -211,7 +211,11 @@ export class DeliveryEngine implements OnApplicationBootstrap, BeforeApplication
         while (this.running && this.room() > 0 && (await this.claim()) > 0 && !this.isSupplied());
       }
       if (this.more && this.isSupplied()) pauseMs = MORE_MS;
-      if (this.running && this.flight.size === 0) pauseMs = (await this.repository.nextDueInMs()) ?? pauseMs;
+      if (this.running && this.flight.size === 0) {
+        const dueInMs = (await this.repository.nextDueInMs(this.flight.ended())) ?? pauseMs;
+        // What is due and was not claimed is in another's hands for the moment.
+        pauseMs = dueInMs < 0 ? MORE_MS : dueInMs;
+      }
     } catch (error) {
       this.again = false;
       this.logger.warn(`Deliveries could not be claimed: ${error instanceof Error ? error.name : 'unknown'}`);

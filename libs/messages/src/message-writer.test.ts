@@ -244,6 +244,29 @@ describe('MessageWriter', () => {
     );
   });
 
+  it('waits for a room no longer than one patience, whatever sets its sends apart, nor does what has arrived meanwhile', async () => {
+    const executor = new HeldExecutor();
+    const writer = new MessageWriter(executor, new Hub(), new EventLog());
+    const sent = ['first', 'a', 'b', 'c'].map((content) => writer.send(aSend(content)));
+    await executor.succeed();
+    await executor.fail(fault('55P03'));
+    sent.push(writer.send(aSend('d')));
+    const settled = Promise.allSettled(sent);
+    await executor.fail(fault('23514'));
+    await executor.succeed();
+    assert.equal(writer.depth, 1);
+    await executor.fail(fault('55P03'));
+    assert.deepEqual(executor.patient, [['a', 'b', 'c'], ['a'], ['b']]);
+    const results = await settled;
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'rejected', 'rejected', 'rejected'],
+    );
+    for (const n of [2, 3, 4]) is503(/being changed/)((results[n] as PromiseRejectedResult).reason);
+    assert.deepEqual([writer.depth, executor.running], [0, 0]);
+    assert.equal((await Promise.all([writer.send(aSend('next')), executor.succeed()]))[0].messageId, 'next');
+  });
+
   it('waits for all rooms that are held at once, and longer for four of them', async () => {
     const executor = new HeldExecutor();
     const writer = new MessageWriter(executor, new Hub(), new EventLog());

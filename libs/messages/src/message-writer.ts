@@ -29,6 +29,7 @@ const FLIGHT_LOCK_MS = 1_000;
 /** How long the sends into that room are then waited with, on their own, and for how many rooms at once. */
 const PATIENCE_MS = 5_000;
 const MAX_PATIENT = 4;
+const PATIENT_IDLE_MS = 30_000;
 
 const NO_ROOMS: ReadonlySet<string> = new Set();
 
@@ -63,8 +64,8 @@ export class PostgresSendExecutor implements SendExecutor {
   private readonly patient: HotSessions;
 
   constructor({ url }: Database) {
-    this.sessions = new HotSessions(url, MAX_FLIGHTS + MAX_HELD_UP, FLIGHT_LOCK_MS);
-    this.patient = new HotSessions(url, MAX_PATIENT, PATIENCE_MS);
+    this.sessions = new HotSessions(url, { max: MAX_FLIGHTS + MAX_HELD_UP, lockTimeoutMs: FLIGHT_LOCK_MS });
+    this.patient = new HotSessions(url, { max: MAX_PATIENT, lockTimeoutMs: PATIENCE_MS, idleMs: PATIENT_IDLE_MS });
   }
 
   async execute(sends: MessageSend[], patiently = false): Promise<SendOutcome[]> {
@@ -158,13 +159,23 @@ export class MessageWriter implements OnApplicationShutdown {
   private async waitFor({ room, fault }: Held): Promise<void> {
     if (this.patient < MAX_PATIENT) {
       this.patient++;
-      await this.store(room, true);
+      const [left] = await this.store(room, true);
       this.patient--;
+      if (left) this.giveUp(left);
     } else {
       for (const item of room) item.reject(failureOf(fault));
     }
     this.land(room);
     this.launch();
+  }
+
+  /** What has arrived for the room meanwhile would wait in vain too, and keep the places of sends into others. */
+  private giveUp({ room, fault }: Held): void {
+    const { roomId } = room[0]!.send;
+    const since = this.parked.get(roomId)!;
+    this.parked.set(roomId, []);
+    this.depth -= since.length;
+    for (const item of [...room, ...since]) item.reject(failureOf(fault));
   }
 
   /** The oldest sends, whose rooms are in flight from now on. */
@@ -219,8 +230,8 @@ export class MessageWriter implements OnApplicationShutdown {
         // PostgreSQL refused the statement, so nothing of it is stored: what is not at fault is stored without the rest.
         if (isStatementFault(error)) {
           if (rooms.length > 1) return (await Promise.all(rooms.map((room) => this.store(room)))).flat();
-          if (isLockTimeout(error) && !patiently) return [{ room: batch, fault: error }];
-          if (!isLockTimeout(error) && batch.length > 1) return this.storeInTurn(batch, patiently);
+          if (isLockTimeout(error)) return [{ room: batch, fault: error }];
+          if (batch.length > 1) return this.storeInTurn(batch, patiently);
         }
         for (const item of batch) item.reject(failureOf(error));
         return [];

@@ -45,7 +45,7 @@ export const PAGE_READER = Symbol('PageReader');
 
 /** The sessions pages are read on. */
 export function pageSessions(database: Database): PageReader {
-  return new HotSessions(database.url, MAX_FLIGHTS, LOCK_TIMEOUT_MS);
+  return new HotSessions(database.url, { max: MAX_FLIGHTS, lockTimeoutMs: LOCK_TIMEOUT_MS });
 }
 
 /**

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { aMessage, aRoom, aTenant, aUser, startApi, type TestApi, type TestTenant } from '../../support/api.js';
+import { median } from '../../support/concurrency.js';
 import { aSocket, closeSockets, connect, WAYS } from '../../support/sockets.js';
 
-/** Well below the minute after which a process looks at a key again, whatever it has heard. */
-const SOON_MS = 20_000;
+/** The contract's, which most must keep; a starved machine may be late with some of them. */
+const SOON_MS = 1_000;
+const LATE_MS = 20_000;
 
 for (const way of WAYS) {
   describe(`Authority is live over ${way}`, () => {
@@ -19,10 +21,13 @@ for (const way of WAYS) {
     afterEach(closeSockets);
     after(() => Promise.all([here.stop(), there.stop()]));
 
+    const waits: number[] = [];
     const timed = async (work: () => Promise<unknown>): Promise<void> => {
       const start = Date.now();
       await work();
-      assert.ok(Date.now() - start < SOON_MS, `took ${Date.now() - start} ms`);
+      const wait = Date.now() - start;
+      assert.ok(wait < LATE_MS, `took ${wait} ms`);
+      waits.push(wait);
     };
 
     it('refuses a key that is none', async () => {
@@ -65,7 +70,8 @@ for (const way of WAYS) {
       const socket = await aSocket(here.url, way, data.key);
       assert.deepEqual(await socket.ended(), { code: 4001 });
       const late = Date.now() - Date.parse(body.expires_at);
-      assert.ok(late >= 0 && late < SOON_MS, `${late} ms after`);
+      assert.ok(late >= 0 && late < LATE_MS, `${late} ms after`);
+      waits.push(late);
       assert.equal((await socket.frame('error')).data.error_code, 'KEY_EXPIRED');
     });
 
@@ -129,6 +135,10 @@ for (const way of WAYS) {
       await socket.ask('subscribe', { room_id: room });
       const refused = await socket.command('send_message', { room_id: room, content: 'x' });
       assert.equal(refused.error?.error_code, 'INSUFFICIENT_PERMISSIONS');
+    });
+
+    it('is felt within a second', () => {
+      assert.ok(waits.length >= 6 && median(waits) < SOON_MS, `${waits.join(', ')} ms`);
     });
   });
 }
